@@ -1,0 +1,172 @@
+//! The seven namespace operations that every service with namespaces has, declared once. A service adds its settings.
+
+use crate::contract::{Field, Item, Operation, Page, Service};
+use crate::names::GrnText;
+use crate::{Model, error::ErrorItem};
+
+/// Where a namespace's calls are logged.
+#[derive(Debug, Clone, PartialEq, Eq, Model)]
+pub struct LogSetting {
+    /// GRN of the Log namespace that receives requests and answers.
+    pub logging_namespace_id: GrnText,
+}
+
+/// Answer of `getNamespaceStatus`: `ACTIVE` or `DELETED` (BEHAVIOUR N-12).
+#[derive(Debug, Clone, PartialEq, Eq, Model)]
+pub struct Status {
+    /// State of the namespace.
+    pub status: String,
+}
+
+/// Ties the namespace operations of one service together, so that one set of handlers serves them all.
+pub trait NamespaceOperations: 'static {
+    /// The service.
+    const SERVICE: &'static Service;
+    /// The namespace model.
+    type Namespace: Field + Send + 'static;
+    /// `describeNamespaces`.
+    type Describe: Operation<Answer = Page<Self::Namespace>>;
+    /// `createNamespace`.
+    type Create: Operation<Answer = Item<Self::Namespace>>;
+    /// `getNamespaceStatus`.
+    type GetStatus: Operation<Answer = Status>;
+    /// `getNamespace`.
+    type Get: Operation<Answer = Item<Self::Namespace>>;
+    /// `updateNamespace`.
+    type Update: Operation<Answer = Item<Self::Namespace>>;
+    /// `deleteNamespace`.
+    type Delete: Operation<Answer = Item<Self::Namespace>>;
+    /// `getServiceVersion`.
+    type GetVersion: Operation<Answer = Item<String>>;
+}
+
+/// Reads a namespace from the object that its parts make.
+pub fn read_namespace<N: Field>(
+    service: &Service,
+    fields: crate::contract::Fields,
+) -> Result<N, Vec<ErrorItem>> {
+    let at =
+        crate::contract::At { service: service.name, model: "namespace", member: "namespace", range: None };
+    let mut errors = Vec::new();
+    N::read(fields.into(), &at, &mut errors).ok_or(errors)
+}
+
+/// Declares the namespace operations of the surrounding service module; its settings are the fields in braces.
+#[macro_export]
+macro_rules! namespace_operations {
+    (settings { $($(#[$attribute:meta])* pub $setting:ident: $kind:ty,)* }) => {
+        /// A namespace: a data space of its own within the service (BEHAVIOUR N-15).
+        #[derive(Debug, Clone, PartialEq, $crate::Model)]
+        pub struct Namespace {
+            /// GRN of the namespace.
+            pub namespace_id: String,
+            /// Name.
+            pub name: $crate::names::NamespaceName,
+            /// Description.
+            pub description: Option<$crate::names::Description>,
+            $($(#[$attribute])* pub $setting: $kind,)*
+            /// When it was created.
+            pub created_at: $crate::contract::UnixMillis,
+            /// When it was last changed.
+            pub updated_at: $crate::contract::UnixMillis,
+            /// Grows with each change, from 1.
+            pub revision: i64,
+        }
+
+        /// Lists the namespaces by name, ascending (BEHAVIOUR N-07 … N-09).
+        #[derive(Debug, $crate::Operation)]
+        #[operation(GET "/", name = "describeNamespaces", component = "namespace",
+            answer = $crate::contract::Page<Namespace>)]
+        pub struct DescribeNamespaces {
+            /// Only names that begin so.
+            pub name_prefix: Option<$crate::names::NamePrefix>,
+            /// Where the page starts.
+            pub page_token: Option<$crate::names::PageToken>,
+            /// Number of elements on the page.
+            pub limit: $crate::names::PageLimit,
+        }
+
+        /// Creates a namespace; it is active at once (BEHAVIOUR N-12).
+        ///
+        /// Fails with 400 `exists` when there is one of this name (BEHAVIOUR E-13).
+        #[derive(Debug, $crate::Operation)]
+        #[operation(POST "/", name = "createNamespace", component = "namespace",
+            answer = $crate::contract::Item<Namespace>)]
+        pub struct CreateNamespace {
+            /// Name.
+            pub name: $crate::names::NamespaceName,
+            /// Description.
+            pub description: Option<$crate::names::Description>,
+            $($(#[$attribute])* pub $setting: $kind,)*
+        }
+
+        /// Says whether a namespace is `ACTIVE`.
+        ///
+        /// Fails with 404 `namespace`.
+        #[derive(Debug, $crate::Operation)]
+        #[operation(GET "/{namespaceName}/status", name = "getNamespaceStatus", component = "namespace",
+            answer = $crate::namespace::Status)]
+        pub struct GetNamespaceStatus {
+            /// Name of the namespace.
+            pub namespace_name: $crate::names::NamespaceName,
+        }
+
+        /// Gets a namespace.
+        ///
+        /// Fails with 404 `namespace`.
+        #[derive(Debug, $crate::Operation)]
+        #[operation(GET "/{namespaceName}", name = "getNamespace", component = "namespace",
+            answer = $crate::contract::Item<Namespace>)]
+        pub struct GetNamespace {
+            /// Name of the namespace.
+            pub namespace_name: $crate::names::NamespaceName,
+        }
+
+        /// Replaces the settings of a namespace; what is left out goes back to its default (BEHAVIOUR N-13).
+        ///
+        /// Fails with 404 `namespace`.
+        #[derive(Debug, $crate::Operation)]
+        #[operation(PUT "/{namespaceName}", name = "updateNamespace", component = "namespace",
+            answer = $crate::contract::Item<Namespace>)]
+        pub struct UpdateNamespace {
+            /// Name of the namespace.
+            pub namespace_name: $crate::names::NamespaceName,
+            /// Description.
+            pub description: Option<$crate::names::Description>,
+            $($(#[$attribute])* pub $setting: $kind,)*
+        }
+
+        /// Deletes a namespace and all its data (BEHAVIOUR N-14).
+        ///
+        /// Fails with 404 `namespace`.
+        #[derive(Debug, $crate::Operation)]
+        #[operation(DELETE "/{namespaceName}", name = "deleteNamespace", component = "namespace",
+            answer = $crate::contract::Item<Namespace>)]
+        pub struct DeleteNamespace {
+            /// Name of the namespace.
+            pub namespace_name: $crate::names::NamespaceName,
+        }
+
+        /// Answers the version of the service (BEHAVIOUR N-16).
+        #[derive(Debug, $crate::Operation)]
+        #[operation(GET "/system/version", name = "getServiceVersion", component = "namespace",
+            answer = $crate::contract::Item<String>)]
+        pub struct GetServiceVersion {}
+
+        /// The namespace operations of this service.
+        #[derive(Debug)]
+        pub struct Namespaces;
+
+        impl $crate::namespace::NamespaceOperations for Namespaces {
+            const SERVICE: &'static $crate::contract::Service = &SERVICE;
+            type Namespace = Namespace;
+            type Describe = DescribeNamespaces;
+            type Create = CreateNamespace;
+            type GetStatus = GetNamespaceStatus;
+            type Get = GetNamespace;
+            type Update = UpdateNamespace;
+            type Delete = DeleteNamespace;
+            type GetVersion = GetServiceVersion;
+        }
+    };
+}
