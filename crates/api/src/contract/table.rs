@@ -49,6 +49,14 @@ impl Row {
         self.writes() && self.variant != Variant::Plain && !self.declaration.repeatable
     }
 
+    /// Names of the path parameters.
+    pub fn path_params(&self) -> impl Iterator<Item = &'static str> {
+        let segments = self.path.split('/');
+        let names =
+            segments.filter_map(|segment| segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')));
+        names.map(|name| name.trim_start_matches('*'))
+    }
+
     /// Template of the resource that policies name: the GRN of the component's model.
     pub fn resource(&self) -> &'static str {
         let resources = self.declaration.service.resources.iter();

@@ -1,0 +1,139 @@
+//! What a first start makes: the key that signs tokens, and the administrator with a credential (BEHAVIOUR I-16).
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use hiroba_api::grn::SYSTEM_OWNER;
+use hiroba_store::{Store, Tx, params};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::entropy::{Entropy, random_bytes};
+use crate::error::Error;
+use crate::services::identifier::secret_hash;
+
+/// Identifier user that the bootstrap credential belongs to.
+const ADMINISTRATOR: &str = "administrator";
+
+pub(crate) mod sql {
+    hiroba_store::statements! {
+        /// A setting of the installation.
+        SELECT_SETTING = "SELECT value FROM server_setting WHERE name = $1";
+        /// Adds a setting unless another node has.
+        INSERT_SETTING = "INSERT INTO server_setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        /// Adds the administrator unless there is one.
+        INSERT_ADMINISTRATOR = "INSERT INTO identifier_user
+                (owner_id, name, description, created_at, updated_at, revision)
+            VALUES ($1, $2, 'Made at first start.', $3, $3, 1) ON CONFLICT (owner_id, name) DO NOTHING";
+        /// Gives the administrator its policy.
+        INSERT_ADMINISTRATOR_POLICY = "INSERT INTO identifier_attachment
+                (owner_id, user_name, policy_owner, policy_name, position)
+            VALUES ($1, $2, $3, 'AdministratorAccess', hiroba_next_revision())
+            ON CONFLICT (owner_id, user_name, policy_owner, policy_name) DO NOTHING";
+        /// Adds the bootstrap credential, or gives it its secret again.
+        UPSERT_CREDENTIAL = "INSERT INTO identifier_credential
+                (client_id, owner_id, user_name, secret_hash, guards, created_at)
+            VALUES ($1, $2, $3, $4, '[]', $5)
+            ON CONFLICT (client_id) DO UPDATE SET secret_hash = excluded.secret_hash
+            WHERE identifier_credential.owner_id = excluded.owner_id
+              AND identifier_credential.user_name = excluded.user_name";
+    }
+}
+
+/// The administrator's credential.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    /// Owner id of the project.
+    pub owner_id: String,
+    /// Client id.
+    pub client_id: String,
+    /// Client secret.
+    pub client_secret: String,
+}
+
+/// The key that signs tokens; the same on every node and after every start.
+pub(crate) async fn signing_key(store: &Store) -> Result<Vec<u8>, Error> {
+    let fresh = random_bytes();
+    store
+        .write(move |tx| {
+            tx.execute(sql::INSERT_SETTING, params!["token_key", fresh.as_slice()])?;
+            let key = tx.query_opt(sql::SELECT_SETTING, params!["token_key"], |row| row.blob(0))?;
+            key.ok_or_else(|| Error::Internal("the token key is missing".to_owned()))
+        })
+        .await
+}
+
+/// Where a credential that the server made is kept.
+pub(crate) fn credential_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("credentials.json")
+}
+
+/// The administrator's credential: from the settings, else the one made at first start, else a new one. Says whether it
+/// is new.
+pub(crate) fn credential(config: &Config) -> anyhow::Result<(Credential, bool)> {
+    let owner_id = config.owner_id.clone();
+    if let (Some(client_id), Some(client_secret)) = (&config.client_id, &config.client_secret) {
+        let (client_id, client_secret) = (client_id.clone(), client_secret.clone());
+        return Ok((Credential { owner_id, client_id, client_secret }, false));
+    }
+    let path = credential_path(&config.data_dir);
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let kept: Credential =
+                serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
+            Ok((Credential { owner_id, ..kept }, false))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let entropy = Entropy::default();
+            let made = Credential { owner_id, client_id: entropy.text(), client_secret: entropy.text() };
+            let text = serde_json::to_string_pretty(&made)?;
+            write_private(&path, text.as_bytes())?;
+            Ok((made, true))
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+/// Writes a file that only its owner can read; it is there whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let write = || -> std::io::Result<()> {
+        let partial = path.with_extension("partial");
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}
+
+/// Makes sure that the administrator exists and has this credential.
+pub(crate) async fn ensure_administrator(
+    store: &Store,
+    clock: &Clock,
+    credential: &Credential,
+) -> Result<(), Error> {
+    let (credential, now) = (credential.clone(), clock.now());
+    let hash = secret_hash(&credential.client_secret);
+    let ensure = move |tx: &mut Tx<'_>| {
+        let owner = credential.owner_id.as_str();
+        if tx.execute(sql::INSERT_ADMINISTRATOR, params![owner, ADMINISTRATOR, now.0])? == 1 {
+            tx.execute(sql::INSERT_ADMINISTRATOR_POLICY, params![owner, ADMINISTRATOR, SYSTEM_OWNER])?;
+        }
+        let params = params![&credential.client_id, owner, ADMINISTRATOR, &hash, now.0];
+        if tx.execute(sql::UPSERT_CREDENTIAL, params)? == 0 {
+            let client_id = &credential.client_id;
+            return Err(Error::Internal(format!(
+                "client id {client_id} belongs to another user; choose another one"
+            )));
+        }
+        Ok(())
+    };
+    store.write(ensure).await
+}

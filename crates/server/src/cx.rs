@@ -1,0 +1,96 @@
+//! The context of a call: who calls, for whom, when, and with what randomness.
+
+use std::sync::Arc;
+
+use hiroba_api::contract::{Service, UnixMillis};
+use hiroba_api::error::ApiError;
+use hiroba_api::grn::Project;
+use hiroba_api::names::UserId;
+use hiroba_store::{StoreError, Tx};
+
+use crate::entropy::Entropy;
+use crate::error::Error;
+use crate::pipeline::Core;
+
+/// The context of a call.
+#[derive(Debug)]
+pub(crate) struct Cx {
+    /// What all calls share.
+    pub(crate) core: Arc<Core>,
+    /// Region and owner of the project that the call is about.
+    pub project: Arc<Project>,
+    /// The player that the call is about.
+    pub user: Option<UserId>,
+    /// Real time; audit times are of this clock (BEHAVIOUR A-09).
+    pub now: UnixMillis,
+    /// Milliseconds that the call sees ahead of time (BEHAVIOUR ).
+    pub time_offset: i64,
+    /// Randomness of the call.
+    pub entropy: Entropy,
+    /// Seconds of the time offset token that came with the call.
+    pub(crate) offset_token: Option<i32>,
+    /// Whether nothing may be persisted.
+    pub(crate) dry_run: bool,
+}
+
+impl Cx {
+    /// The moment that the call sees.
+    pub(crate) fn seen(&self) -> UnixMillis {
+        UnixMillis(self.now.0.saturating_add(self.time_offset))
+    }
+
+    /// Owner of the project.
+    pub(crate) fn owner(&self) -> &str {
+        &self.project.owner
+    }
+
+    /// The player that the call is about. Operations whose path names a player always have one.
+    pub(crate) fn user(&self) -> Result<&UserId, Error> {
+        self.user.as_ref().ok_or_else(|| Error::Internal("the operation has no player".to_owned()))
+    }
+
+    /// GRN of something in a service of this project.
+    pub(crate) fn grn(&self, service: &Service, rest: &str) -> String {
+        self.project.grn(service, rest)
+    }
+
+    /// Runs a transaction of a handler that does more than one; a dry run is rolled back.
+    pub(crate) async fn write<T, F>(&self, transaction: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        if self.dry_run {
+            self.core.store.dry_run(transaction).await
+        } else {
+            self.core.store.write(transaction).await
+        }
+    }
+
+    /// Reads from the store.
+    pub(crate) async fn read<T, F>(&self, transaction: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        self.core.store.read(transaction).await
+    }
+
+    /// What follows from changed permissions must be seen by the next call: forgets what is cached of them.
+    pub(crate) fn permissions_changed(&self, tx: &mut Tx<'_>) {
+        let core = Arc::clone(&self.core);
+        tx.on_commit(move || core.access.forget());
+    }
+}
+
+/// Turns "no row" into a 404 that names the model.
+pub(crate) fn found<T>(
+    row: Result<Option<T>, StoreError>,
+    service: &Service,
+    model: &str,
+    name: &str,
+) -> Result<T, Error> {
+    row?.ok_or_else(|| {
+        ApiError::not_found(service.name, model, format!("there is no {model} `{name}`")).into()
+    })
+}

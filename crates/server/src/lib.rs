@@ -1,0 +1,23 @@
+//! The Hiroba server: transports, the pipeline that every call takes, and the services behind it.
+//!
+//! `main` only wires; tests start the same [`App`](app::App) inside their own process.
+
+pub mod app;
+mod bootstrap;
+pub mod clock;
+pub mod config;
+mod cx;
+mod entropy;
+mod error;
+mod metrics;
+mod pipeline;
+mod registry;
+mod services;
+mod sweeper;
+mod transport;
+
+/// Every SQL statement of the server, for the test that prepares each on both engines.
+pub fn statements() -> Vec<&'static str> {
+    let modules = pipeline::STATEMENTS.iter().chain(services::STATEMENTS).chain([&bootstrap::sql::ALL]);
+    modules.flat_map(|statements| statements.iter().copied()).collect()
+}

@@ -1,0 +1,53 @@
+//! The `hiroba` program: reads the command line, starts the server, waits for the signal to stop.
+
+use clap::Parser;
+use hiroba_server::app::App;
+use hiroba_server::clock::Clock;
+use hiroba_server::config::{Command, CommandLine, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<()> {
+    match CommandLine::parse().command {
+        Command::Serve(config) => {
+            start_log(&config)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(serve(*config))
+        }
+    }
+}
+
+/// Logs go to standard error: standard output says only what the caller of the program waits for.
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.log_json {
+        log.json().init()
+    } else {
+        log.init()
+    }
+    Ok(())
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let app = App::start(config.clone(), Clock::system()).await?;
+    println!("hiroba ready on {}", app.url());
+    let credential = app.credential();
+    println!("owner id: {}", credential.owner_id);
+    println!("client id: {}", credential.client_id);
+    if app.credential_is_new() {
+        println!("client secret: {} (also in {})", credential.client_secret, config.data_dir.display());
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    app.stop().await;
+    Ok(())
+}

@@ -1,0 +1,348 @@
+//! The road that every call takes, whichever transport brought it: decode, who is it, may they, was it done before,
+//! handle, answer.
+
+mod access;
+mod duplicates;
+mod tokens;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use hiroba_api::contract::{Access as Level, Credentials, Fields, Row, RowId, Subject, Table};
+use hiroba_api::error::{ApiError, Status};
+use hiroba_api::grn::{Project, fill};
+use hiroba_api::names::UserId;
+use hiroba_store::{Store, StoreError};
+use serde_json::Value;
+
+pub(crate) use access::Access;
+pub(crate) use duplicates::{Avoider, sweep as sweep_answers};
+pub(crate) use tokens::{Claims, LIFETIME_MS, Tokens, Use};
+
+use crate::clock::Clock;
+use crate::cx::Cx;
+use crate::entropy::{Entropy, request_id};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::registry::{AnyHandler, AnyRequest, Call, Registry};
+
+/// Every statement of the pipeline, for the test that prepares them.
+pub(crate) const STATEMENTS: &[&[&str]] = &[access::sql::ALL, duplicates::sql::ALL];
+
+/// Longest request id that a caller may choose, in characters; a longer one is replaced.
+const REQUEST_ID_CHARS_MAX: usize = 64;
+
+/// What all calls share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) table: Arc<Table>,
+    pub(crate) tokens: Tokens,
+    pub(crate) access: Access,
+    pub(crate) clock: Clock,
+    pub(crate) project: Arc<Project>,
+    pub(crate) metrics: Metrics,
+    /// Password hashes that may be computed at once: each takes tens of milliseconds and 19 MiB.
+    pub(crate) hashing: tokio::sync::Semaphore,
+}
+
+/// The road.
+pub(crate) struct Pipeline {
+    core: Arc<Core>,
+    handlers: Vec<Arc<dyn AnyHandler>>,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Pipeline").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+/// An answer as every transport sends it.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// Status of the protocol.
+    pub(crate) status: u16,
+    /// Result or error object, JSON text.
+    pub(crate) body: String,
+    /// Id under which the log knows the call.
+    pub(crate) request_id: String,
+}
+
+impl Reply {
+    fn refused(error: &ApiError, request_id: String) -> Reply {
+        Reply { status: error.status.code(), body: error.body(), request_id }
+    }
+}
+
+impl Pipeline {
+    /// The road to these handlers.
+    pub(crate) fn new(core: Arc<Core>, registry: Registry) -> Pipeline {
+        let handlers = registry.into_rows(&core.table);
+        Pipeline { core, handlers }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Takes one call from the flat object to the answer. Never fails and never panics: whatever happens is an answer.
+    pub(crate) async fn call(&self, id: RowId, fields: Fields, mut credentials: Credentials) -> Reply {
+        let started = Instant::now();
+        let request_id = chosen_request_id(credentials.request_id.take());
+        let row = self.core.table.row(id);
+        let road = AssertUnwindSafe(self.road(row, fields, &credentials)).catch_unwind();
+        let outcome = match road.await {
+            Ok(outcome) => outcome,
+            Err(panic) => Err(Error::Internal(format!("panicked: {}", panic_text(panic.as_ref())))),
+        };
+        let reply = match outcome {
+            Ok(body) => Reply { status: 200, body, request_id },
+            Err(error) => translate(row, error, request_id),
+        };
+        let elapsed = started.elapsed();
+        self.core.metrics.called(id, reply.status, elapsed);
+        tracing::debug!(
+            service = row.declaration.service.name,
+            method = row.name,
+            status = reply.status,
+            request_id = reply.request_id,
+            micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            "call"
+        );
+        reply
+    }
+
+    /// The answer to a request that names no operation (BEHAVIOUR T-29), or that cannot be read at all.
+    pub(crate) fn refuse(&self, error: &ApiError, request_id: Option<String>) -> Reply {
+        let reply = Reply::refused(error, chosen_request_id(request_id));
+        self.core.metrics.refused(reply.status);
+        tracing::debug!(status = reply.status, request_id = reply.request_id, %error, "refused");
+        reply
+    }
+
+    async fn road(&self, row: &Row, fields: Fields, credentials: &Credentials) -> Result<String, Error> {
+        let handler = &self.handlers[usize::from(row.id.0)];
+        let (request, subject) = handler.decode(row, fields, credentials)?;
+        let cx = self.authorise(row, request.as_ref(), subject, credentials).await?;
+        let avoider = avoider(row, request.as_ref(), credentials)?;
+        handler.run(&self.core.store, Call { cx: Arc::new(cx), request, avoider }).await
+    }
+
+    /// Who is it, and may they.
+    async fn authorise(
+        &self,
+        row: &Row,
+        request: &dyn AnyRequest,
+        subject: Subject,
+        credentials: &Credentials,
+    ) -> Result<Cx, Error> {
+        let core = &self.core;
+        let now = core.clock.now();
+        let mut cx = Cx {
+            core: Arc::clone(core),
+            project: Arc::clone(&core.project),
+            user: None,
+            now,
+            time_offset: 0,
+            entropy: Entropy::default(),
+            offset_token: None,
+            dry_run: credentials.dry_run,
+        };
+        let service = row.declaration.service.name;
+        if row.access == Level::Anonymous {
+            // A login may come with the token of an earlier one; it then stays in that project.
+            let token = credentials.project_token.as_deref();
+            let claims = token.and_then(|token| core.tokens.verify(token, Use::Project, now));
+            if let Some(claims) = claims.filter(|claims| claims.owner != cx.project.owner) {
+                cx.project =
+                    Arc::new(Project { owner: claims.owner.clone(), ..core.project.as_ref().clone() });
+            }
+            return Ok(cx);
+        }
+
+        let Some(token) = credentials.project_token.as_deref() else {
+            let detail = "log in first and send the project token as `Authorization: Bearer …`";
+            return Err(
+                ApiError::unauthorized(service, "projectToken", "projectToken", "require", detail).into()
+            );
+        };
+        let unknown = || {
+            let detail = "the project token is not of this server, has expired, or its credential is gone; log in again";
+            Error::from(ApiError::unauthorized(service, "projectToken", "projectToken", "invalid", detail))
+        };
+        let claims = core.tokens.verify(token, Use::Project, now).ok_or_else(unknown)?;
+        if claims.owner != cx.project.owner {
+            cx.project = Arc::new(Project { owner: claims.owner.clone(), ..core.project.as_ref().clone() });
+        }
+        let caller = core.access.caller(&core.store, token, &claims).await?;
+        let permissions = caller.permissions().ok_or_else(unknown)?;
+
+        let federation_id = self.player(row, subject, credentials, &mut cx)?;
+        self.offset(row, request, credentials, &mut cx)?;
+        let resource = || resource(&cx, row, request);
+        let mut permitted = permissions.permit(row.id, &row.action, resource);
+        if let (true, Some(id)) = (permitted, &federation_id) {
+            let limits = core.access.federation(&core.store, cx.owner(), id).await?;
+            permitted =
+                limits.as_ref().as_ref().is_none_or(|limits| limits.permit(row.id, &row.action, resource));
+        }
+        if !permitted {
+            let detail = format!(
+                "no policy of the caller permits {} on {}; attach one that does, such as AdministratorAccess",
+                row.action,
+                resource()
+            );
+            let component = row.declaration.component;
+            return Err(ApiError::unauthorized(service, component, &row.name, "notAuthorized", detail).into());
+        }
+        Ok(cx)
+    }
+
+    /// The player of the call. Answers the federation that the access token comes from.
+    fn player(
+        &self,
+        row: &Row,
+        subject: Subject,
+        credentials: &Credentials,
+        cx: &mut Cx,
+    ) -> Result<Option<String>, Error> {
+        match subject {
+            Subject::None => Ok(None),
+            Subject::User(user) => {
+                cx.user = Some(user);
+                Ok(None)
+            }
+            Subject::Token => {
+                let token = credentials.access_token.as_deref().unwrap_or_default();
+                let claims = self.core.tokens.verify(token, Use::Access, cx.now);
+                let Some(claims) = claims.filter(|claims| claims.owner == cx.project.owner) else {
+                    let service = row.declaration.service.name;
+                    let detail =
+                        "the access token is not of this project or has expired; log the player in again";
+                    return Err(ApiError::unauthorized(
+                        service,
+                        "accessToken",
+                        "accessToken",
+                        "invalid",
+                        detail,
+                    )
+                    .into());
+                };
+                cx.user = Some(UserId::trusted(claims.user.clone()));
+                cx.time_offset = i64::from(claims.time_offset) * 1000;
+                Ok(claims.federation_id.clone())
+            }
+        }
+    }
+
+    /// The later time of a time offset token, which is bound to the player of the call (BEHAVIOUR ).
+    fn offset(
+        &self,
+        row: &Row,
+        request: &dyn AnyRequest,
+        credentials: &Credentials,
+        cx: &mut Cx,
+    ) -> Result<(), Error> {
+        let Some(token) = credentials.time_offset_token.as_deref() else { return Ok(()) };
+        if row.access == Level::Player {
+            return Ok(());
+        }
+        let fields;
+        let user = match &cx.user {
+            Some(user) => user.as_str(),
+            None => {
+                fields = request.fields();
+                match fields.get("userId").and_then(Value::as_str) {
+                    Some(user) => user,
+                    None => return Ok(()),
+                }
+            }
+        };
+        let claims = self.core.tokens.verify(token, Use::TimeOffset, cx.now);
+        let Some(claims) = claims.filter(|claims| claims.owner == cx.project.owner && claims.user == user)
+        else {
+            let service = row.declaration.service.name;
+            let detail = format!("the time offset token is not one for player `{user}`, or has expired");
+            return Err(ApiError::unauthorized(
+                service,
+                "timeOffsetToken",
+                "timeOffsetToken",
+                "invalid",
+                detail,
+            )
+            .into());
+        };
+        cx.time_offset = i64::from(claims.time_offset) * 1000;
+        cx.offset_token = Some(claims.time_offset);
+        Ok(())
+    }
+}
+
+/// The resource that policies see: the GRN of the operation's model as far as the request names it.
+fn resource(cx: &Cx, row: &Row, request: &dyn AnyRequest) -> String {
+    let fields = request.fields();
+    let value = |name: &str| match name {
+        "userId" => cx.user.as_deref().or_else(|| fields.get("userId").and_then(Value::as_str)),
+        // Creation calls the new thing `name`.
+        _ => fields.get(name).or_else(|| fields.get("name")).and_then(Value::as_str),
+    };
+    let rest = fill(row.resource(), value);
+    cx.grn(row.declaration.service, rest.trim_start_matches(':'))
+}
+
+fn avoider(
+    row: &Row,
+    request: &dyn AnyRequest,
+    credentials: &Credentials,
+) -> Result<Option<Avoider>, ApiError> {
+    let key =
+        credentials.duplication_avoider.as_ref().filter(|key| !key.is_empty() && row.avoids_duplicates());
+    let Some(key) = key else { return Ok(None) };
+    let count = key.chars().count();
+    if count > duplicates::AVOIDER_CHARS_MAX || key.contains('\0') {
+        let max = duplicates::AVOIDER_CHARS_MAX;
+        let detail = format!("a duplication avoider has at most {max} characters, this one has {count}");
+        let service = row.declaration.service.name;
+        return Err(ApiError::bad_request(
+            service,
+            "duplicationAvoider",
+            "duplicationAvoider",
+            "tooLong",
+            detail,
+        ));
+    }
+    Ok(Some(Avoider::new(row, key.clone(), &request.fields())))
+}
+
+/// The one place where an error becomes what the caller reads.
+fn translate(row: &Row, error: Error, request_id: String) -> Reply {
+    let (service, method) = (row.declaration.service.name, row.name.as_str());
+    match error {
+        Error::Refused(error) => Reply::refused(&error, request_id),
+        Error::Store(StoreError::Closed | StoreError::Unavailable(_) | StoreError::RetryExhausted { .. }) => {
+            tracing::warn!(service, method, request_id, %error, "store is unavailable");
+            let detail = "the server cannot reach its store now; repeat the call";
+            let item = hiroba_api::ErrorItem::new("server", "server", "store", "failed", detail);
+            Reply::refused(&ApiError::one(Status::Unavailable, item), request_id)
+        }
+        Error::Store(_) | Error::Internal(_) => {
+            tracing::error!(service, method, request_id, %error, "call failed");
+            Reply::refused(&ApiError::internal(&request_id), request_id)
+        }
+    }
+}
+
+fn chosen_request_id(chosen: Option<String>) -> String {
+    let fits = |id: &String| {
+        !id.is_empty() && id.len() <= REQUEST_ID_CHARS_MAX && id.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    chosen.filter(fits).unwrap_or_else(request_id)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}

@@ -1,0 +1,112 @@
+//! The duplication avoider (BEHAVIOUR X-01 … X-03): the first answer of a call is kept in the call's own transaction, and
+//! a repeated call gets it instead of being done again.
+
+use hiroba_api::contract::{Fields, Row, UnixMillis};
+use hiroba_api::error::ApiError;
+use hiroba_store::{Tx, params};
+
+use crate::cx::Cx;
+use crate::error::Error;
+
+/// How long an answer is kept (BEHAVIOUR X-03).
+const KEPT_MS: i64 = 24 * 3_600_000;
+
+/// Longest avoider in characters.
+pub(crate) const AVOIDER_CHARS_MAX: usize = 128;
+
+pub(crate) mod sql {
+    hiroba_store::statements! {
+        /// The answer kept under a key.
+        SELECT_ANSWER = "SELECT request_hash, answer FROM duplication_answer
+            WHERE owner_id = $1 AND service = $2 AND method = $3 AND user_id = $4 AND avoider = $5
+              AND expires_at > $6";
+        /// Keeps an answer.
+        INSERT_ANSWER = "INSERT INTO duplication_answer
+                (owner_id, service, method, user_id, avoider, request_hash, answer, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (owner_id, service, method, user_id, avoider) DO UPDATE
+            SET request_hash = excluded.request_hash, answer = excluded.answer, expires_at = excluded.expires_at";
+        /// Forgets expired answers, some at a time.
+        DELETE_EXPIRED_ANSWERS = "DELETE FROM duplication_answer WHERE (owner_id, service, method, user_id, avoider) IN (
+            SELECT owner_id, service, method, user_id, avoider FROM duplication_answer
+            WHERE expires_at <= $1 LIMIT $2)";
+    }
+}
+
+/// A call that must not be done twice.
+#[derive(Debug)]
+pub(crate) struct Avoider {
+    service: &'static str,
+    method: String,
+    key: String,
+    request_hash: Vec<u8>,
+}
+
+impl Avoider {
+    pub(crate) fn new(row: &Row, key: String, request: &Fields) -> Avoider {
+        // A map keeps its keys sorted: equal requests have equal texts.
+        let text = serde_json::to_string(request).unwrap_or_default();
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        Avoider {
+            service: row.declaration.service.name,
+            method: row.name.clone(),
+            key,
+            request_hash: hash.as_ref().to_vec(),
+        }
+    }
+
+    /// The answer of an earlier call with this key.
+    ///
+    /// Fails with 409 when the earlier call had another request (X-03).
+    pub(crate) fn answer(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Option<String>, Error> {
+        let kept = tx.query_opt(
+            sql::SELECT_ANSWER,
+            params![cx.owner(), self.service, &self.method, user(cx), &self.key, cx.now.0],
+            |row| Ok((row.blob(0)?, row.text(1)?)),
+        )?;
+        match kept {
+            None => Ok(None),
+            Some((hash, answer)) if hash == self.request_hash => Ok(Some(answer)),
+            Some(_) => {
+                let detail = "this duplication avoider was used with another request in the last 24 hours; \
+                              make a new one for each new request";
+                Err(ApiError::conflict(
+                    self.service,
+                    "duplicationAvoider",
+                    "duplicationAvoider",
+                    "notMatch",
+                    detail,
+                )
+                .into())
+            }
+        }
+    }
+
+    /// Keeps the answer of this call.
+    pub(crate) fn keep(&self, tx: &mut Tx<'_>, cx: &Cx, answer: &str) -> Result<(), Error> {
+        let expires_at = cx.now.0 + KEPT_MS;
+        tx.execute(
+            sql::INSERT_ANSWER,
+            params![
+                cx.owner(),
+                self.service,
+                &self.method,
+                user(cx),
+                &self.key,
+                &self.request_hash,
+                answer,
+                expires_at
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+fn user(cx: &Cx) -> &str {
+    cx.user.as_deref().unwrap_or("")
+}
+
+/// Forgets some expired answers; says how many.
+pub(crate) fn sweep(tx: &mut Tx<'_>, now: UnixMillis, count_max: i64) -> Result<u64, Error> {
+    Ok(tx.execute(sql::DELETE_EXPIRED_ANSWERS, params![now.0, count_max])?)
+}

@@ -1,0 +1,206 @@
+//! Ties each declared operation to its handler, and forgets the types behind it, so that one road serves them all.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hiroba_api::Operation;
+use hiroba_api::contract::{Credentials, Fields, Row, Subject, Table, decode};
+use hiroba_api::error::ApiError;
+use hiroba_store::{Store, Tx};
+use serde::Serialize;
+
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::pipeline::Avoider;
+
+/// A future of the result's JSON text.
+pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'a>>;
+
+/// A decoded request whose type is forgotten.
+pub(crate) trait AnyRequest: Any + Send + Sync {
+    /// The request as a flat object: what policies and the duplication avoider look at.
+    fn fields(&self) -> Fields;
+    /// For the handler, which knows the type.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+struct Request<O>(O);
+
+impl<O: Operation> AnyRequest for Request<O> {
+    fn fields(&self) -> Fields {
+        let mut fields = Fields::new();
+        self.0.write(&mut fields);
+        fields
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// A call that passed every check.
+pub(crate) struct Call {
+    pub(crate) cx: Arc<Cx>,
+    pub(crate) request: Arc<dyn AnyRequest>,
+    pub(crate) avoider: Option<Avoider>,
+}
+
+/// An operation's handler whose types are forgotten.
+pub(crate) trait AnyHandler: Send + Sync {
+    /// Reads the request, or says everything that is wrong with it.
+    fn decode(
+        &self,
+        row: &Row,
+        fields: Fields,
+        credentials: &Credentials,
+    ) -> Result<(Arc<dyn AnyRequest>, Subject), ApiError>;
+
+    /// Handles the call and answers the result's JSON text.
+    fn run<'a>(&'a self, store: &'a Store, call: Call) -> Answering<'a>;
+}
+
+/// A handler that only reads.
+pub(crate) type ReadHandler<O> = fn(&mut Tx<'_>, &Cx, &O) -> Result<<O as Operation>::Answer, Error>;
+/// A handler that is one transaction. It may run twice, so it touches nothing but `Tx` and `Cx`.
+pub(crate) type WriteHandler<O> = fn(&mut Tx<'_>, &Cx, &O) -> Result<<O as Operation>::Answer, Error>;
+
+enum Handler<O: Operation> {
+    Read(ReadHandler<O>),
+    Write(WriteHandler<O>),
+    #[allow(clippy::type_complexity, reason = "the type is named nowhere else")]
+    Call(
+        Box<
+            dyn Fn(Arc<Cx>, Arc<O>) -> Pin<Box<dyn Future<Output = Result<O::Answer, Error>> + Send>>
+                + Send
+                + Sync,
+        >,
+    ),
+}
+
+impl<O: Operation> AnyHandler for Handler<O> {
+    fn decode(
+        &self,
+        row: &Row,
+        fields: Fields,
+        credentials: &Credentials,
+    ) -> Result<(Arc<dyn AnyRequest>, Subject), ApiError> {
+        let decoded = decode::<O>(row, fields, credentials)?;
+        Ok((Arc::new(Request(decoded.request)), decoded.subject))
+    }
+
+    fn run<'a>(&'a self, store: &'a Store, call: Call) -> Answering<'a> {
+        Box::pin(async move {
+            let Ok(request) = call.request.into_any().downcast::<Request<O>>() else {
+                return Err(Error::Internal("the request belongs to another operation".to_owned()));
+            };
+            match self {
+                Handler::Read(handler) => {
+                    let (handler, cx) = (*handler, call.cx);
+                    let answer = store.read(move |tx| handler(tx, &cx, &request.0)).await?;
+                    json(&answer)
+                }
+                Handler::Write(handler) => write(store, *handler, call.cx, request, call.avoider).await,
+                Handler::Call(handler) => {
+                    // The request is shared only with this future.
+                    let request = Arc::try_unwrap(request)
+                        .map_err(|_| Error::Internal("the request is still in use".to_owned()))?;
+                    json(&handler(call.cx, Arc::new(request.0)).await?)
+                }
+            }
+        })
+    }
+}
+
+/// What a transaction answered: anew, or what an earlier call with the same avoider had answered.
+enum Outcome<A> {
+    Fresh(A),
+    Kept(String),
+}
+
+async fn write<O: Operation>(
+    store: &Store,
+    handler: WriteHandler<O>,
+    cx: Arc<Cx>,
+    request: Arc<Request<O>>,
+    avoider: Option<Avoider>,
+) -> Result<String, Error> {
+    let dry_run = cx.dry_run;
+    let transaction = move |tx: &mut Tx<'_>| -> Result<Outcome<O::Answer>, Error> {
+        cx.entropy.restart();
+        let Some(avoider) = &avoider else { return handler(tx, &cx, &request.0).map(Outcome::Fresh) };
+        if let Some(kept) = avoider.answer(tx, &cx)? {
+            return Ok(Outcome::Kept(kept));
+        }
+        let answer = json(&handler(tx, &cx, &request.0)?)?;
+        avoider.keep(tx, &cx, &answer)?;
+        Ok(Outcome::Kept(answer))
+    };
+    let outcome = if dry_run { store.dry_run(transaction).await? } else { store.write(transaction).await? };
+    match outcome {
+        // Written here and not in the transaction: the store's writer has better things to do.
+        Outcome::Fresh(answer) => json(&answer),
+        Outcome::Kept(answer) => Ok(answer),
+    }
+}
+
+fn json(answer: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(answer).map_err(|error| Error::internal("writing an answer", error))
+}
+
+/// The handlers of all operations.
+#[derive(Default)]
+pub(crate) struct Registry {
+    handlers: HashMap<(&'static str, &'static str), Arc<dyn AnyHandler>>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Registry").field("handlers", &self.handlers.len()).finish()
+    }
+}
+
+impl Registry {
+    /// Handles `O` with a function that only reads.
+    pub(crate) fn read<O: Operation>(&mut self, handler: ReadHandler<O>) {
+        self.insert::<O>(Handler::Read(handler));
+    }
+
+    /// Handles `O` in one transaction.
+    pub(crate) fn write<O: Operation>(&mut self, handler: WriteHandler<O>) {
+        self.insert::<O>(Handler::Write(handler));
+    }
+
+    /// Handles `O` with a future, for what must not be done inside a transaction, such as hashing a password.
+    pub(crate) fn call<O: Operation, F>(&mut self, handler: fn(Arc<Cx>, Arc<O>) -> F)
+    where
+        F: Future<Output = Result<O::Answer, Error>> + Send + 'static,
+    {
+        self.insert::<O>(Handler::Call(Box::new(move |cx, request| Box::pin(handler(cx, request)))));
+    }
+
+    fn insert<O: Operation>(&mut self, handler: Handler<O>) {
+        let key = (O::DECLARATION.service.name, O::DECLARATION.name);
+        let twin = self.handlers.insert(key, Arc::new(handler));
+        assert!(twin.is_none(), "{}.{} has two handlers", key.0, key.1);
+    }
+
+    /// The handler of each row of the table, in its order.
+    ///
+    /// Panics when one is missing: a declared operation without a handler is a mistake that the first start shows.
+    pub(crate) fn into_rows(self, table: &Table) -> Vec<Arc<dyn AnyHandler>> {
+        let handler = |row: &Row| {
+            let key = (row.declaration.service.name, row.declaration.name);
+            let handler = self.handlers.get(&key).map(Arc::clone);
+            handler.unwrap_or_else(|| missing(key))
+        };
+        table.rows().iter().map(handler).collect()
+    }
+}
+
+#[allow(clippy::panic, reason = "a program that lacks a handler must not start")]
+fn missing((service, name): (&str, &str)) -> Arc<dyn AnyHandler> {
+    panic!("{service}.{name} is declared but has no handler")
+}

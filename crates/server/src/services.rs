@@ -1,0 +1,32 @@
+//! The services. A folder or file per service, a file per resource; none names a transport or an engine.
+
+pub(crate) mod auth;
+pub(crate) mod identifier;
+pub(crate) mod lock;
+pub(crate) mod namespaces;
+mod page;
+
+use crate::registry::Registry;
+
+/// Version that `getServiceVersion` answers (BEHAVIOUR N-16): the date from which the protocol is served as it is.
+pub(crate) const SERVICE_VERSION: &str = "2026-11-22";
+
+/// Registers the handlers of every service.
+pub(crate) fn register(registry: &mut Registry) {
+    identifier::register(registry);
+    auth::register(registry);
+    lock::register(registry);
+}
+
+/// Every statement of every service, for the test that prepares them on both engines.
+pub(crate) const STATEMENTS: &[&[&str]] = &[
+    namespaces::sql::ALL,
+    auth::sql::ALL,
+    identifier::attachment::sql::ALL,
+    identifier::credential::sql::ALL,
+    identifier::login::sql::ALL,
+    identifier::password::sql::ALL,
+    identifier::security_policy::sql::ALL,
+    identifier::user::sql::ALL,
+    lock::mutex::sql::ALL,
+];

@@ -1,0 +1,204 @@
+//! The namespace operations of every service that has namespaces: one set of handlers, one table.
+
+use hiroba_api::contract::{Fields, Item, Operation, Page, UnixMillis};
+use hiroba_api::error::ApiError;
+use hiroba_api::names::{NamePrefix, PageLimit, PageToken};
+use hiroba_api::namespace::{NamespaceOperations, Status, read_namespace};
+use hiroba_store::{Row, StoreError, Tx, params};
+use serde_json::Value;
+
+use super::{SERVICE_VERSION, page};
+use crate::cx::{Cx, found};
+use crate::error::Error;
+use crate::registry::Registry;
+
+pub(crate) mod sql {
+    hiroba_store::statements! {
+        /// A page of namespaces whose names begin with a prefix: at least `$4`, below `$5`.
+        SELECT_NAMESPACES = "SELECT name, description, settings, created_at, updated_at, revision FROM namespace
+            WHERE owner_id = $1 AND service = $2 AND name > $3 AND name >= $4 AND name < $5 ORDER BY name LIMIT $6";
+        /// One namespace.
+        SELECT_NAMESPACE = "SELECT name, description, settings, created_at, updated_at, revision FROM namespace
+            WHERE owner_id = $1 AND service = $2 AND name = $3";
+        /// Adds a namespace unless there is one of this name.
+        INSERT_NAMESPACE = "INSERT INTO namespace
+                (owner_id, service, name, description, settings, created_at, updated_at, revision)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, 1) ON CONFLICT (owner_id, service, name) DO NOTHING";
+        /// Replaces the settings of a namespace.
+        UPDATE_NAMESPACE = "UPDATE namespace SET description = $4, settings = $5, updated_at = $6, revision = revision + 1
+            WHERE owner_id = $1 AND service = $2 AND name = $3
+            RETURNING name, description, settings, created_at, updated_at, revision";
+        /// Removes a namespace.
+        DELETE_NAMESPACE = "DELETE FROM namespace WHERE owner_id = $1 AND service = $2 AND name = $3
+            RETURNING name, description, settings, created_at, updated_at, revision";
+    }
+}
+
+/// A service whose namespaces are kept here.
+pub(crate) trait NamespaceData: NamespaceOperations {
+    /// Removes everything that the namespace holds (BEHAVIOUR N-14).
+    fn delete_data(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<(), Error>;
+}
+
+/// A namespace as its row holds it.
+struct Stored {
+    name: String,
+    description: Option<String>,
+    settings: String,
+    created_at: i64,
+    updated_at: i64,
+    revision: i64,
+}
+
+impl Stored {
+    fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
+        Ok(Stored {
+            name: row.text(0)?,
+            description: row.opt_text(1)?,
+            settings: row.text(2)?,
+            created_at: row.int(3)?,
+            updated_at: row.int(4)?,
+            revision: row.int(5)?,
+        })
+    }
+
+    fn model<S: NamespaceOperations>(self, cx: &Cx) -> Result<S::Namespace, Error> {
+        let mut fields: Fields = serde_json::from_str(&self.settings).map_err(|error| {
+            Error::internal(&format!("reading settings of namespace {}", self.name), error)
+        })?;
+        fields.insert("namespaceId".to_owned(), Value::String(cx.grn(S::SERVICE, &self.name)));
+        fields.insert("name".to_owned(), Value::String(self.name));
+        fields.insert("description".to_owned(), self.description.into());
+        fields.insert("createdAt".to_owned(), self.created_at.into());
+        fields.insert("updatedAt".to_owned(), self.updated_at.into());
+        fields.insert("revision".to_owned(), self.revision.into());
+        read_namespace(S::SERVICE, fields)
+            .map_err(|errors| Error::Internal(format!("stored namespace breaks its own limits: {errors:?}")))
+    }
+}
+
+/// Registers the namespace operations of service `S`.
+pub(crate) fn register<S: NamespaceData>(registry: &mut Registry) {
+    registry.read::<S::Describe>(describe::<S>);
+    registry.write::<S::Create>(create::<S>);
+    registry.read::<S::GetStatus>(get_status::<S>);
+    registry.read::<S::Get>(get::<S>);
+    registry.write::<S::Update>(update::<S>);
+    registry.write::<S::Delete>(delete::<S>);
+    registry.read::<S::GetVersion>(get_version::<S>);
+}
+
+/// Fails with 404 `namespace` when there is none of this name (BEHAVIOUR E-08).
+pub(crate) fn require<S: NamespaceOperations>(tx: &mut Tx<'_>, cx: &Cx, name: &str) -> Result<(), Error> {
+    select::<S>(tx, cx, name).map(|_| ())
+}
+
+fn select<S: NamespaceOperations>(tx: &mut Tx<'_>, cx: &Cx, name: &str) -> Result<Stored, Error> {
+    let row = tx.query_opt(sql::SELECT_NAMESPACE, params![cx.owner(), S::SERVICE.name, name], Stored::read);
+    found(row, S::SERVICE, "namespace", name)
+}
+
+/// The request's fields; what is left after the known ones are the service's settings.
+fn fields(request: &impl Operation) -> Fields {
+    let mut fields = Fields::new();
+    request.write(&mut fields);
+    fields
+}
+
+fn take_text(fields: &mut Fields, name: &str) -> Option<String> {
+    match fields.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn settings_text(fields: Fields) -> String {
+    Value::Object(fields).to_string()
+}
+
+fn describe<S: NamespaceData>(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    request: &S::Describe,
+) -> Result<Page<S::Namespace>, Error> {
+    let mut fields = fields(request);
+    let prefix = NamePrefix::trusted(take_text(&mut fields, "namePrefix").unwrap_or_default());
+    let token = take_text(&mut fields, "pageToken").map(PageToken::trusted);
+    let limit = fields.remove("limit").and_then(|limit| i32::try_from(limit.as_i64()?).ok());
+    let limit = limit.and_then(|limit| PageLimit::try_from(limit).ok()).unwrap_or_default();
+    // No character sorts above the last code point, so this bounds every name that begins with the prefix.
+    let below = format!("{prefix}\u{10ffff}");
+    let params = params![
+        cx.owner(),
+        S::SERVICE.name,
+        page::after(token.as_ref()),
+        prefix.as_str(),
+        &below,
+        page::rows(limit)
+    ];
+    let stored = tx.query(sql::SELECT_NAMESPACES, params, Stored::read)?;
+    let Page { items, next_page_token } = page::page(stored, limit, |stored| &stored.name);
+    let items = items.into_iter().map(|stored| stored.model::<S>(cx)).collect::<Result<_, _>>()?;
+    Ok(Page { items, next_page_token })
+}
+
+fn create<S: NamespaceData>(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    request: &S::Create,
+) -> Result<Item<S::Namespace>, Error> {
+    let mut fields = fields(request);
+    let name = take_text(&mut fields, "name").unwrap_or_default();
+    let description = take_text(&mut fields, "description");
+    let UnixMillis(now) = cx.now;
+    let settings = settings_text(fields);
+    let params = params![cx.owner(), S::SERVICE.name, &name, description.as_ref(), &settings, now];
+    if tx.execute(sql::INSERT_NAMESPACE, params)? == 0 {
+        return Err(ApiError::exists(S::SERVICE.name, "namespace", &name).into());
+    }
+    let stored = Stored { name, description, settings, created_at: now, updated_at: now, revision: 1 };
+    Ok(Item { item: stored.model::<S>(cx)? })
+}
+
+fn get_status<S: NamespaceData>(tx: &mut Tx<'_>, cx: &Cx, request: &S::GetStatus) -> Result<Status, Error> {
+    require::<S>(tx, cx, &namespace_name(request))?;
+    Ok(Status { status: "ACTIVE".to_owned() })
+}
+
+fn get<S: NamespaceData>(tx: &mut Tx<'_>, cx: &Cx, request: &S::Get) -> Result<Item<S::Namespace>, Error> {
+    Ok(Item { item: select::<S>(tx, cx, &namespace_name(request))?.model::<S>(cx)? })
+}
+
+fn update<S: NamespaceData>(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    request: &S::Update,
+) -> Result<Item<S::Namespace>, Error> {
+    let mut fields = fields(request);
+    let name = take_text(&mut fields, "namespaceName").unwrap_or_default();
+    let description = take_text(&mut fields, "description");
+    let settings = settings_text(fields);
+    let params = params![cx.owner(), S::SERVICE.name, &name, description.as_ref(), &settings, cx.now.0];
+    let row = tx.query_opt(sql::UPDATE_NAMESPACE, params, Stored::read);
+    Ok(Item { item: found(row, S::SERVICE, "namespace", &name)?.model::<S>(cx)? })
+}
+
+fn delete<S: NamespaceData>(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    request: &S::Delete,
+) -> Result<Item<S::Namespace>, Error> {
+    let name = namespace_name(request);
+    let row = tx.query_opt(sql::DELETE_NAMESPACE, params![cx.owner(), S::SERVICE.name, &name], Stored::read);
+    let stored = found(row, S::SERVICE, "namespace", &name)?;
+    S::delete_data(tx, cx, &name)?;
+    Ok(Item { item: stored.model::<S>(cx)? })
+}
+
+fn get_version<S: NamespaceData>(_: &mut Tx<'_>, _: &Cx, _: &S::GetVersion) -> Result<Item<String>, Error> {
+    Ok(Item { item: SERVICE_VERSION.to_owned() })
+}
+
+fn namespace_name(request: &impl Operation) -> String {
+    take_text(&mut fields(request), "namespaceName").unwrap_or_default()
+}

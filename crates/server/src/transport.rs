@@ -1,0 +1,10 @@
+//! Transports: how bytes become the flat object and answers become bytes. Everything between is the pipeline.
+
+mod body;
+mod limits;
+mod listener;
+mod rest;
+mod socket;
+mod tls;
+
+pub(crate) use listener::Listener;

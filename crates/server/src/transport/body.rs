@@ -1,0 +1,165 @@
+//! Request bodies: bounded in bytes, time and number, decompressed, parsed.
+
+use std::io::Read;
+
+use axum::body::Body;
+use flate2::read::GzDecoder;
+use hiroba_api::contract::Fields;
+use hiroba_api::error::ApiError;
+use http_body_util::BodyExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::limits::{
+    BODY_BYTES_MAX, BODY_TIME, DECOMPRESSED_BYTES_MAX, JSON_VALUES_MAX, LARGE_BODIES_MAX, SMALL_BODY_BYTES,
+};
+
+/// A body that is larger than most holds one of these until it is parsed.
+static LARGE_BODIES: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
+
+/// Bytes whose decompression is too much work for a task that serves calls.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// Reads a request body as a flat object; an empty body is an empty object.
+pub(super) async fn read_fields(service: &str, body: Body, gzip: bool) -> Result<Fields, ApiError> {
+    let collected = tokio::time::timeout(BODY_TIME, collect(service, body)).await;
+    let (bytes, mut place) = collected.map_err(|_| {
+        let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
+        ApiError::one(
+            hiroba_api::Status::Timeout,
+            hiroba_api::ErrorItem::new(service, "request", "body", "failed", detail),
+        )
+    })??;
+    let bytes = if gzip { decompress(service, bytes, &mut place).await? } else { bytes };
+    parse(service, &bytes)
+}
+
+fn too_long(service: &str, what: &str, max: usize) -> ApiError {
+    let detail = format!("{what} must have at most {max} bytes");
+    ApiError::bad_request(service, "request", "body", "tooLong", detail)
+}
+
+fn invalid(service: &str, detail: impl Into<String>) -> ApiError {
+    ApiError::bad_request(service, "request", "body", "invalid", detail)
+}
+
+type Place = Option<SemaphorePermit<'static>>;
+
+async fn place() -> Place {
+    // The semaphore is never closed, so that waiting for it cannot fail.
+    LARGE_BODIES.acquire().await.ok()
+}
+
+async fn collect(service: &str, mut body: Body) -> Result<(Vec<u8>, Place), ApiError> {
+    let mut bytes = Vec::new();
+    let mut large = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| invalid(service, format!("the body broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > BODY_BYTES_MAX {
+            return Err(too_long(service, "the body", BODY_BYTES_MAX));
+        }
+        if bytes.len() + data.len() > SMALL_BODY_BYTES && large.is_none() {
+            large = place().await;
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes, large))
+}
+
+async fn decompress(service: &str, bytes: Vec<u8>, large: &mut Place) -> Result<Vec<u8>, ApiError> {
+    let wire = bytes.len();
+    let small = inflate(&bytes[..], SMALL_BODY_BYTES);
+    let inflated = match small {
+        // Small bodies, nearly all, are done here; what inflates to more takes a place first.
+        Inflated::Whole(inflated) => return Ok(inflated),
+        Inflated::Broken(error) => return Err(invalid(service, format!("the gzip body is broken: {error}"))),
+        Inflated::TooLong => {
+            if large.is_none() {
+                *large = place().await;
+            }
+            if wire > INLINE_BYTES_MAX {
+                let job = tokio::task::spawn_blocking(move || inflate(&bytes[..], DECOMPRESSED_BYTES_MAX));
+                job.await.unwrap_or_else(|error| Inflated::Broken(error.to_string()))
+            } else {
+                inflate(&bytes[..], DECOMPRESSED_BYTES_MAX)
+            }
+        }
+    };
+    match inflated {
+        Inflated::Whole(inflated) => Ok(inflated),
+        Inflated::Broken(error) => Err(invalid(service, format!("the gzip body is broken: {error}"))),
+        Inflated::TooLong => Err(too_long(service, "the decompressed body", DECOMPRESSED_BYTES_MAX)),
+    }
+}
+
+enum Inflated {
+    Whole(Vec<u8>),
+    TooLong,
+    Broken(String),
+}
+
+fn inflate(bytes: &[u8], max: usize) -> Inflated {
+    let mut inflated = Vec::new();
+    match GzDecoder::new(bytes).take(max as u64 + 1).read_to_end(&mut inflated) {
+        Ok(_) if inflated.len() > max => Inflated::TooLong,
+        Ok(_) => Inflated::Whole(inflated),
+        Err(error) => Inflated::Broken(error.to_string()),
+    }
+}
+
+/// Parses a JSON object of bounded size.
+pub(super) fn parse(service: &str, bytes: &[u8]) -> Result<Fields, ApiError> {
+    if bytes.is_empty() {
+        return Ok(Fields::new());
+    }
+    if values_at_most(bytes) > JSON_VALUES_MAX {
+        let detail = format!("the body must hold at most {JSON_VALUES_MAX} JSON values");
+        return Err(ApiError::bad_request(service, "request", "body", "tooMany", detail));
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|error| invalid(service, format!("the body is no JSON object: {error}")))
+}
+
+/// An upper bound of the values in a JSON text: one more than its commas, brackets and braces, in texts or not.
+fn values_at_most(bytes: &[u8]) -> usize {
+    if bytes.len() < JSON_VALUES_MAX {
+        return 0;
+    }
+    let mut values = 1;
+    let mut in_text = false;
+    let mut escaped = false;
+    for byte in bytes {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b',' | b'[' | b'{') => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_outside_texts() {
+        let text = "a,[{\\\"".repeat(30_000);
+        assert_eq!(values_at_most(format!("{{\"x\":\"{text}\"}}").as_bytes()), 2);
+        let list = format!("{{\"x\":[{}]}}", vec!["0"; 60_000].join(","));
+        assert_eq!(values_at_most(list.as_bytes()), 60_002);
+    }
+
+    #[test]
+    fn hostile_texts_are_refused() {
+        let deep = format!("{{\"x\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000));
+        let wide = format!("{{\"x\":[{}]}}", vec!["0"; 200_000].join(","));
+        for wrong in ["[]", "null", "{", "{\"a\":1}x", "{\"a\":\"\\ud800\"}", "\u{feff}{}", &deep, &wide] {
+            assert!(parse("lock", wrong.as_bytes()).is_err(), "{:.40}", wrong);
+        }
+        assert!(parse("lock", b"{\"a\":\"\xff\"}").is_err());
+        assert!(parse("lock", b"").is_ok());
+    }
+}

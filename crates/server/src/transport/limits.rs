@@ -1,0 +1,34 @@
+//! Every limit of the transports, with its value.
+
+use std::time::Duration;
+
+/// Bytes of a request body on the wire, and of a socket message (BEHAVIOUR T-28).
+pub(super) const BODY_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a request body after decompression: the largest field has 5,242,880 characters of up to four bytes.
+pub(super) const DECOMPRESSED_BYTES_MAX: usize = 24 << 20;
+/// Above this size a body needs one of [`LARGE_BODIES_MAX`] places, so that memory stays bounded.
+pub(super) const SMALL_BODY_BYTES: usize = 256 << 10;
+/// Large bodies in memory at once.
+pub(super) const LARGE_BODIES_MAX: usize = 8;
+/// JSON values in one request: a parsed value takes many times the bytes of its text.
+pub(super) const JSON_VALUES_MAX: usize = 100_000;
+/// Time for a whole request head, and of an idle kept-alive connection.
+pub(super) const HEADER_TIME: Duration = Duration::from_secs(15);
+/// Time for a whole request body.
+pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
+/// Time for the TLS handshake.
+pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Bytes of a request's URL.
+pub(super) const URL_BYTES_MAX: usize = 64 << 10;
+/// Bytes from which an answer is worth compressing.
+pub(super) const GZIP_BYTES_MIN: usize = 1024;
+/// Calls in flight on one socket; further messages wait unread.
+pub(super) const SOCKET_CALLS_MAX: usize = 256;
+/// Time between two pings to a silent socket (BEHAVIOUR T-27).
+pub(super) const PING_PERIOD: Duration = Duration::from_secs(30);
+/// Silence after which a socket is closed (BEHAVIOUR T-27).
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(90);
+/// Time that a socket's peer may take to read one frame.
+pub(super) const SEND_TIME: Duration = Duration::from_secs(30);
+/// Time that running calls get when the server stops.
+pub(super) const STOP_TIME: Duration = Duration::from_secs(20);

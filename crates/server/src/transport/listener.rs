@@ -1,0 +1,175 @@
+//! Accepts connections, serves HTTP/1.1 on them, and stops in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::limits::{HANDSHAKE_TIME, HEADER_TIME, STOP_TIME};
+use super::{rest, socket, tls};
+use crate::config::Config;
+use crate::pipeline::Pipeline;
+
+/// A listening server.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    address: SocketAddr,
+    is_tls: bool,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    pipeline: Arc<Pipeline>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Listener {
+    /// Binds the address and begins to accept.
+    pub(crate) async fn start(
+        config: &Config,
+        pipeline: Arc<Pipeline>,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Listener> {
+        let tls = tls::acceptor(config)?;
+        let listener = TcpListener::bind(config.listen);
+        let listener = listener.await.with_context(|| format!("listening on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let is_tls = tls.is_some();
+        let shared = Shared { pipeline, stop };
+        let accepting = tokio::spawn(accept(listener, tls, shared, config.connections_max));
+        Ok(Listener { address, is_tls, accepting })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Waits until the last connection has ended after the stop.
+    pub(crate) async fn finished(self) {
+        if let Err(error) = self.accepting.await {
+            tracing::error!(%error, "accepting ended badly");
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Shared, connections_max: usize) {
+    let places = Arc::new(Semaphore::new(connections_max));
+    // Every connection holds a sender; when the last is gone, `recv` ends.
+    let (open, mut ended) = mpsc::channel::<()>(1);
+    let app = Router::new().fallback(handle).with_state(shared.clone());
+    let mut stop = shared.stop.clone();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, or the peer was quicker: the next one may do better.
+                    tracing::warn!(%error, "accepting a connection failed");
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            },
+            _ = stop.changed() => break,
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!(connections_max, "too many connections; closing a new one");
+            continue;
+        };
+        let (app, shared, tls, open) = (app.clone(), shared.clone(), tls.clone(), open.clone());
+        tokio::spawn(async move {
+            let connections = &shared.pipeline.core().metrics.connections;
+            connections.inc();
+            serve(stream, tls, app, shared.stop.clone()).await;
+            connections.dec();
+            drop((place, open));
+        });
+    }
+    drop((listener, open, app));
+    if timeout(STOP_TIME, ended.recv()).await.is_err() {
+        tracing::warn!("some connections did not end in time; leaving them");
+    }
+}
+
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, app: Router, stop: watch::Receiver<bool>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection broke at once");
+        return;
+    }
+    match tls {
+        None => serve_http(stream, app, stop).await,
+        Some(tls) => match timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
+            Ok(Ok(stream)) => serve_http(stream, app, stop).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        },
+    }
+}
+
+async fn serve_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    app: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(128 << 10);
+    let connection =
+        http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The one HTTP route: what the server says of itself, the socket, and everything else to REST.
+async fn handle(State(shared): State<Shared>, request: Request) -> Response<Body> {
+    let (mut head, body) = request.into_parts();
+    if head.method == Method::GET {
+        match head.uri.path() {
+            "/healthz" => return plain("ok\n".to_owned(), "text/plain; charset=utf-8"),
+            "/metrics" => {
+                let text = shared.pipeline.core().metrics.text();
+                return plain(text, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+            }
+            "/" | "/v2" if head.headers.contains_key(header::UPGRADE) => {
+                return match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
+                    Ok(upgrade) => socket::upgrade(upgrade, shared.pipeline, shared.stop),
+                    Err(rejection) => axum::response::IntoResponse::into_response(rejection),
+                };
+            }
+            _ => {}
+        }
+    }
+    rest::handle(&shared.pipeline, head, body).await
+}
+
+fn plain(text: String, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
