@@ -1,0 +1,134 @@
+//! `cargo xtask test`: all tests, of the crates and through the official SDKs, on both stores.
+//!
+//! Every part runs to its end whatever became of the one before; the last lines say what failed.
+
+mod counts;
+mod sdk;
+mod summary;
+
+use crate::postgres::Postgres;
+use crate::process;
+use crate::project::{self, Project};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+use counts::Counts;
+use sdk::Sdk;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use summary::Summary;
+
+/// Time for building and running the tests of the crates; a cold build on two cores takes most of it.
+const RUST_TIMEOUT: Duration = Duration::from_secs(25 * 60);
+
+/// Command line of `cargo xtask test`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct TestArguments {
+    /// Run the tests of one language only.
+    #[arg(long)]
+    only: Option<Language>,
+    /// Run on one store only.
+    #[arg(long)]
+    store: Option<Store>,
+    /// Arguments for the runner (cargo test, pytest or npm test); needs `--only`.
+    #[arg(last = true, requires = "only")]
+    extra: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Language {
+    Rust,
+    Python,
+    Node,
+}
+
+/// What the server keeps its data in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    Sqlite,
+    Postgres,
+}
+
+impl Store {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// What the parts share.
+struct Setting<'a> {
+    project: &'a Project,
+    extra: &'a [String],
+    /// The server's binary, or why there is none.
+    binary: Result<PathBuf>,
+    /// PostgreSQL, or why there is none; nothing when no part asks for it.
+    postgres: Option<Result<Postgres>>,
+}
+
+impl Setting<'_> {
+    fn binary(&self) -> Result<&Path> {
+        self.binary.as_deref().map_err(|error| anyhow!("{error:#}"))
+    }
+
+    /// Makes a database of that name and returns its address.
+    fn database(&self, name: &str) -> Result<String> {
+        match &self.postgres {
+            Some(Ok(postgres)) => postgres.create_database(name),
+            Some(Err(error)) => bail!("no PostgreSQL: {error:#}"),
+            None => bail!("PostgreSQL was not started"),
+        }
+    }
+}
+
+/// Runs the task and returns whether all passed; the counts are the last line, so a failure is not told again.
+pub(crate) fn run(arguments: &TestArguments) -> Result<bool> {
+    let project = Project::load()?;
+    let wants = |language| arguments.only.is_none_or(|only| only == language);
+    let stores = [Store::Sqlite, Store::Postgres]
+        .map(|store| (store, arguments.store.is_none_or(|only| only == store)));
+    let stores: Vec<Store> =
+        stores.into_iter().filter(|(_, wanted)| *wanted).map(|(store, _)| store).collect();
+
+    let mut summary = Summary::default();
+    println!("building the server");
+    let binary = project.build_server(false);
+    let postgres = stores.contains(&Store::Postgres).then(|| Postgres::start(None));
+    let setting = Setting { project: &project, extra: &arguments.extra, binary, postgres };
+    if wants(Language::Rust) {
+        summary.part("rust", || rust(&setting));
+    }
+    for (language, sdk) in [(Language::Python, Sdk::Python), (Language::Node, Sdk::Node)] {
+        if wants(language) {
+            let prepared = sdk.prepare(&project);
+            for &store in &stores {
+                summary.part(&format!("{} {}", sdk.name(), store.name()), || {
+                    let runner = prepared.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+                    sdk::run(&setting, sdk, runner, store)
+                });
+            }
+        }
+    }
+    // Stopped before the summary, so that its lines are the last ones.
+    drop(setting);
+    summary.print();
+    Ok(!summary.failed())
+}
+
+/// Runs the tests of all crates; without PostgreSQL when the other store was asked for.
+fn rust(setting: &Setting<'_>) -> Result<Counts> {
+    let mut command = process::command(project::cargo());
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(setting.extra)
+        .current_dir(&setting.project.root);
+    command.env("HIROBA_BIN", setting.binary()?);
+    if setting.postgres.is_some() {
+        command.env("HIROBA_TEST_DATABASE_URL", setting.database("hiroba_rust")?);
+    }
+    let mut counts = Counts::default();
+    let ok = process::run("cargo test", command, RUST_TIMEOUT, |line| counts.read_cargo(line))
+        .context("running the tests of the crates")?;
+    Ok(counts.with_outcome(ok))
+}
