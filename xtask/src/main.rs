@@ -4,6 +4,7 @@
 
 mod bench;
 mod ci;
+mod docs;
 mod packages;
 mod postgres;
 mod proc;
@@ -31,6 +32,8 @@ enum Task {
     Test(test::TestArguments),
     /// Runs what the CI runs: format, lints, dependency rules, house rules, tests.
     Ci,
+    /// Writes the documents that are derived from the operations to docs/api.
+    Docs(docs::DocsArguments),
     /// Checks the house rules that clippy cannot see.
     Tidy,
     /// Measures the server beside its peers.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Ci => ci::run(),
+        Task::Docs(arguments) => docs::run(&arguments).map(|()| true),
         Task::Tidy => tidy::run().map(|()| true),
         Task::Bench(bench::BenchTask::Lock(arguments)) => bench::lock(&arguments).map(|()| true),
     };

@@ -19,6 +19,14 @@ macro_rules! text_type {
             /// Largest length in characters.
             pub const MAX: i64 = $max;
 
+            /// Takes a text that keeps the limits; fails with a sentence that names the one it breaks.
+            pub fn new(text: impl Into<String>) -> Result<Self, String> {
+                let at = At { service: "", model: "", member: stringify!($name), range: None };
+                let mut errors = Vec::new();
+                let read = <Self as Field>::read(Value::String(text.into()), &at, &mut errors);
+                read.ok_or_else(|| errors.pop().map(|error| error.detail).unwrap_or_default())
+            }
+
             /// Takes a text that is known to keep the limits, such as one from the store.
             pub fn trusted(text: impl Into<String>) -> Self {
                 Self(text.into())

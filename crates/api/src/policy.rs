@@ -283,14 +283,14 @@ pub const COMMON_POLICIES: &[CommonPolicy] = &[
 mod tests {
     use super::*;
 
-    fn document(statements: Value) -> PolicyDocument {
+    fn document(statements: &Value) -> PolicyDocument {
         let text = serde_json::json!({ "Version": VERSION, "Statements": statements }).to_string();
         PolicyDocument::parse(&text).unwrap()
     }
 
-    fn check(statements: Value, name: &str, resource: &str, expected: bool) {
+    fn check(statements: &Value, name: &str, resource: &str, expected: bool) {
         let table = crate::table();
-        let permissions = Permissions::new(vec![document(statements.clone())], &table);
+        let permissions = Permissions::new(vec![document(statements)], &table);
         let row = table.named("lock", name).unwrap();
         let permitted = permissions.permit(row.id, &row.action, || resource.to_owned());
         assert_eq!(permitted, expected, "{statements} {name} {resource}");
@@ -300,40 +300,40 @@ mod tests {
     fn default_deny_and_deny_wins() {
         use serde_json::json;
         let allow = json!({ "Effect": "Allow", "Actions": ["*"], "Resources": ["*"] });
-        check(json!([]), "lock", "x", false);
-        check(json!([allow]), "lock", "x", true);
+        check(&json!([]), "lock", "x", false);
+        check(&json!([allow]), "lock", "x", true);
         check(
-            json!([{ "Effect": "Allow", "Actions": ["Gs2Lock:Lock*"], "Resources": ["*"] }]),
+            &json!([{ "Effect": "Allow", "Actions": ["Gs2Lock:Lock*"], "Resources": ["*"] }]),
             "lockByUserId",
             "x",
             true,
         );
         check(
-            json!([{ "Effect": "Allow", "Actions": ["Gs2Lock:Lock"], "Resources": ["*"] }]),
+            &json!([{ "Effect": "Allow", "Actions": ["Gs2Lock:Lock"], "Resources": ["*"] }]),
             "lockByUserId",
             "x",
             false,
         );
         check(
-            json!([{ "Effect": "Deny", "Actions": ["Gs2Lock:Lock"], "Resources": ["*"] }, allow]),
+            &json!([{ "Effect": "Deny", "Actions": ["Gs2Lock:Lock"], "Resources": ["*"] }, allow]),
             "lock",
             "x",
             false,
         );
         check(
-            json!([{ "Effect": "Deny", "Actions": ["Gs2Lock:Lock"], "Resources": ["a*"] }, allow]),
+            &json!([{ "Effect": "Deny", "Actions": ["Gs2Lock:Lock"], "Resources": ["a*"] }, allow]),
             "lock",
             "ab",
             false,
         );
         check(
-            json!([{ "Effect": "Deny", "Actions": ["Gs2Lock:Lock"], "Resources": ["a*"] }, allow]),
+            &json!([{ "Effect": "Deny", "Actions": ["Gs2Lock:Lock"], "Resources": ["a*"] }, allow]),
             "lock",
             "b",
             true,
         );
         check(
-            json!([{ "Effect": "Allow", "Actions": ["Gs2Lock:Lock"], "Resources": ["a"] }]),
+            &json!([{ "Effect": "Allow", "Actions": ["Gs2Lock:Lock"], "Resources": ["a"] }]),
             "lock",
             "ab",
             false,

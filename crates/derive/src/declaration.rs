@@ -95,9 +95,9 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
     let ident = &input.ident;
     let doc = doc_text(&input.attrs);
     let specs = fields.iter().map(|field| &field.spec);
-    let describe = describe_fields(&fields, quote!(Self::DECLARATION.specs));
+    let describe = describe_fields(&fields, &quote!(Self::DECLARATION.specs));
     let subject_after = usize::from(path.starts_with("/{namespaceName}"));
-    let read = read_fields(&fields, quote!(Self::DECLARATION.specs), Some(subject_after));
+    let read = read_fields(&fields, &quote!(Self::DECLARATION.specs), Some(subject_after));
     let write = write_fields(&fields);
     Ok(quote! {
         impl ::hiroba_api::contract::Operation for #ident {
@@ -155,8 +155,8 @@ pub(crate) fn model(input: &DeriveInput) -> syn::Result<TokenStream> {
     let model = camel_case_type(&name);
     let doc = doc_text(&input.attrs);
     let specs = fields.iter().map(|field| &field.spec);
-    let describe = describe_fields(&fields, quote!(SPECS));
-    let read = read_fields(&fields, quote!(Self::specs()), None);
+    let describe = describe_fields(&fields, &quote!(SPECS));
+    let read = read_fields(&fields, &quote!(Self::specs()), None);
     let serialize = fields.iter().map(|DeclaredField { ident, wire, .. }| {
         quote! {
             if ::hiroba_api::contract::Field::present(&self.#ident) {
@@ -217,7 +217,7 @@ fn camel_case_type(name: &str) -> String {
     camel_case(&format!("{first}{}", characters.as_str()))
 }
 
-fn describe_fields(fields: &[DeclaredField], specs: TokenStream) -> TokenStream {
+fn describe_fields(fields: &[DeclaredField], specs: &TokenStream) -> TokenStream {
     let infos = fields.iter().enumerate().map(|(index, field)| {
         let ty = &field.ty;
         quote!(::hiroba_api::contract::FieldInfo::of::<#ty>(&#specs[#index]))
@@ -226,7 +226,7 @@ fn describe_fields(fields: &[DeclaredField], specs: TokenStream) -> TokenStream 
 }
 
 /// Reads every field before it gives up, so that all errors are reported at once and in order.
-fn read_fields(fields: &[DeclaredField], specs: TokenStream, subject_after: Option<usize>) -> TokenStream {
+fn read_fields(fields: &[DeclaredField], specs: &TokenStream, subject_after: Option<usize>) -> TokenStream {
     let mut reads: Vec<TokenStream> = fields
         .iter()
         .enumerate()

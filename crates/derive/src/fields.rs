@@ -31,9 +31,11 @@ pub(crate) fn declared_fields(input: &DeriveInput) -> syn::Result<Vec<DeclaredFi
 fn declared_field(field: &syn::Field) -> syn::Result<DeclaredField> {
     // Only fields of structs with names reach this function.
     let ident = field.ident.clone().ok_or_else(|| syn::Error::new_spanned(field, "field needs a name"))?;
-    let mut options = FieldOptions::default();
-    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("field")) {
-        options = attribute.parse_args()?;
+    let mut attributes = field.attrs.iter().filter(|attribute| attribute.path().is_ident("field"));
+    let options: FieldOptions =
+        attributes.next().map(syn::Attribute::parse_args).transpose()?.unwrap_or_default();
+    if let Some(second) = attributes.next() {
+        return Err(syn::Error::new_spanned(second, "say everything in one `#[field(…)]`"));
     }
     let wire = options.wire.unwrap_or_else(|| camel_case(&ident.to_string()));
     let alias = option_tokens(options.alias.map(|alias| quote!(#alias)));

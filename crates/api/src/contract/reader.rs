@@ -13,6 +13,9 @@ use crate::names::UserId;
 /// Longest access token and time offset token that is looked at, in characters (BEHAVIOUR N-02).
 pub const TOKEN_CHARS_MAX: usize = 1024;
 
+/// Longest duplication avoider, in characters.
+pub const AVOIDER_CHARS_MAX: usize = 128;
+
 /// What a transport found beside the request fields.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {

@@ -1,0 +1,9 @@
+use hiroba_derive::Operation;
+
+#[derive(Operation)]
+#[operation(GET "/", name = "describeNamespaces", component = "namespace", answer = Empty)]
+pub enum DescribeNamespaces {
+    All,
+}
+
+fn main() {}

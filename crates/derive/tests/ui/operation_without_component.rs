@@ -1,0 +1,7 @@
+use hiroba_derive::Operation;
+
+#[derive(Operation)]
+#[operation(GET "/", name = "describeNamespaces", answer = Empty)]
+pub struct DescribeNamespaces {}
+
+fn main() {}
