@@ -1,0 +1,198 @@
+// The official npm SDK over either transport, called by operation name and plain fields.
+'use strict';
+
+const assert = require('node:assert/strict');
+const { randomUUID } = require('node:crypto');
+const gs2 = require('gs2');
+const { Gs2Constant } = require('gs2/core/model');
+
+function variable(name) {
+  const value = process.env[`HIROBA_${name}`];
+  if (!value) throw new Error(`HIROBA_${name} is not set: the suites run against a started server`);
+  return value;
+}
+
+const environment = {
+  url: variable('URL').replace(/\/$/, ''),
+  clientId: variable('CLIENT_ID'),
+  clientSecret: variable('CLIENT_SECRET'),
+  ownerId: variable('OWNER_ID'),
+  region: variable('REGION'),
+};
+
+Gs2Constant.ENDPOINT_HOST = `${environment.url}/{service}`;
+Gs2Constant.WS_ENDPOINT_HOST = environment.url.replace(/^http/, 'ws');
+
+const transports = ['rest', 'websocket'];
+
+// Component of an operation on the socket; the SDK itself speaks REST for these services.
+const components = {
+  lock: {
+    namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
+      'deleteNamespace'],
+    mutex: ['describeMutexes', 'describeMutexesByUserId', 'lock', 'lockByUserId', 'unlock', 'unlockByUserId', 'getMutex',
+      'getMutexByUserId', 'deleteMutexByUserId'],
+  },
+  auth: { accessToken: ['login', 'loginBySignature', 'federation', 'issueTimeOffsetTokenByUserId'] },
+  identifier: {
+    user: ['describeUsers', 'createUser', 'updateUser', 'getUser', 'deleteUser'],
+    securityPolicy: ['describeSecurityPolicies', 'describeCommonSecurityPolicies', 'createSecurityPolicy',
+      'updateSecurityPolicy', 'getSecurityPolicy', 'deleteSecurityPolicy'],
+    identifier: ['describeIdentifiers', 'createIdentifier', 'getIdentifier', 'deleteIdentifier'],
+    password: ['describePasswords', 'createPassword', 'getPassword', 'enableMfa', 'challengeMfa', 'disableMfa',
+      'deletePassword'],
+    attachSecurityPolicy: ['getHasSecurityPolicy', 'attachSecurityPolicy', 'detachSecurityPolicy'],
+    projectToken: ['login', 'loginByUser'],
+  },
+};
+
+function componentOf(service, operation) {
+  const found = Object.entries(components[service]).find(([, operations]) => operations.includes(operation));
+  assert.ok(found, `${service}.${operation} has no component`);
+  return found[0];
+}
+
+const title = (name) => name[0].toUpperCase() + name.slice(1);
+
+const clients = {
+  lock: gs2.lock.Gs2LockRestClient,
+  auth: gs2.auth.Gs2AuthRestClient,
+  identifier: gs2.identifier.Gs2IdentifierRestClient,
+};
+
+// A refusal as both transports give it: the items of the error array.
+class Refusal extends Error {
+  constructor(items) {
+    super(JSON.stringify(items));
+    this.items = items;
+  }
+}
+
+class Rest {
+  constructor(session) {
+    this.session = session;
+  }
+
+  async call(service, operation, fields = {}) {
+    const request = new gs2[service].request[`${title(operation)}Request`]();
+    for (const [field, value] of Object.entries(fields)) request[`with${title(field)}`](value);
+    const client = new clients[service](this.session);
+    try {
+      return (await client[operation](request)).toDict();
+    } catch (thrown) {
+      if (Array.isArray(thrown)) throw new Refusal(thrown);
+      throw thrown;
+    }
+  }
+
+  async close() {
+    this.session.disconnect();
+  }
+}
+
+class Socket {
+  constructor(session) {
+    this.session = session;
+  }
+
+  async call(service, operation, fields = {}) {
+    const { accessToken, ...payload } = fields;
+    if (accessToken !== undefined) payload.xGs2AccessToken = accessToken;
+    if (payload.logSetting) payload.logSetting = payload.logSetting.toDict();
+    try {
+      return await this.session.send(service, componentOf(service, operation), operation, payload);
+    } catch (thrown) {
+      if (typeof thrown?.message === 'string' && !(thrown instanceof Error)) throw new Refusal(JSON.parse(thrown.message));
+      throw thrown;
+    }
+  }
+
+  async close() {
+    await this.session.disconnect();
+  }
+}
+
+async function connect(transport, credential) {
+  const { BasicGs2Credential, Gs2RestSession, Gs2WebSocketSession } = gs2.core;
+  const type = transport === 'rest' ? Gs2RestSession : Gs2WebSocketSession;
+  const given = credential ?? new BasicGs2Credential(environment.clientId, environment.clientSecret);
+  const session = new type(given, environment.region);
+  await session.connect();
+  return transport === 'rest' ? new Rest(session) : new Socket(session);
+}
+
+// E-01 to E-03, E-12: exactly this error, with everything that SDKs read.
+async function refused(call, message) {
+  await assert.rejects(call, (thrown) => {
+    assert.ok(thrown instanceof Refusal, thrown.stack);
+    assert.deepEqual(thrown.items.map((item) => item.message), [message]);
+    const [item] = thrown.items;
+    const [, model, member, word, kind] = message.split('.');
+    assert.equal(word, 'error');
+    assert.equal(item.component, model);
+    assert.equal(item.code, `${model}.${member}.${kind}`);
+    assert.ok(typeof item.detail === 'string' && item.detail.length > 0);
+    return true;
+  });
+}
+
+// Tests of one transport share a session and clean up behind themselves.
+function suite(define) {
+  const { after, before, describe } = require('node:test');
+  for (const transport of transports) {
+    describe(transport, () => {
+      const context = { transport };
+      const undo = [];
+      before(async () => {
+        context.sdk = await connect(transport);
+        context.call = (service, operation, fields) => context.sdk.call(service, operation, fields);
+      });
+      after(async () => {
+        const rest = await connect('rest');
+        for (const [service, operation, fields] of undo.reverse()) {
+          await rest.call(service, operation, fields).catch((thrown) => {
+            if (!/notFound/.test(thrown.message)) throw thrown;
+          });
+        }
+        await context.sdk.close();
+      });
+      context.undo = (service, operation, fields) => undo.push([service, operation, fields]);
+      context.namespace = async () => {
+        const name = unique('ns');
+        await context.call('lock', 'createNamespace', { name });
+        context.undo('lock', 'deleteNamespace', { namespaceName: name });
+        return name;
+      };
+      context.user = async () => {
+        const name = unique('user');
+        await context.call('identifier', 'createUser', { name });
+        context.undo('identifier', 'deleteUser', { userName: name });
+        return name;
+      };
+      define(context);
+    });
+  }
+}
+
+const unique = (prefix) => `${prefix}-${randomUUID().replaceAll('-', '').slice(0, 16)}`;
+
+const grn = (service, ...rest) =>
+  ['grn', 'gs2', service === 'identifier' ? '' : environment.region, environment.ownerId, service, ...rest].join(':');
+
+// All pages of a list, and how many items each had.
+async function pages(describe, fields, limit) {
+  const items = [];
+  const sizes = [];
+  let pageToken;
+  do {
+    const page = await describe({ ...fields, limit, pageToken });
+    items.push(...page.items);
+    sizes.push(page.items.length);
+    pageToken = page.nextPageToken ?? undefined;
+  } while (pageToken !== undefined);
+  return { items, sizes };
+}
+
+const byBytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+module.exports = { byBytes, connect, environment, grn, gs2, pages, Refusal, refused, suite, unique };

@@ -1,0 +1,178 @@
+"""Fixtures of the behaviour tests. `sdk` runs a test once per transport."""
+
+import pytest
+
+from harness import operations
+from harness.environment import Environment, unique
+from harness.sdk import NotFound, Sdk, TRANSPORTS, open_sessions, succeeded
+from harness.wire import Rest, Socket
+
+
+@pytest.fixture(scope="session")
+def environment():
+    return Environment.load()
+
+
+@pytest.fixture(scope="session")
+def admin(environment):
+    """The bootstrap administrator over REST: prepares and cleans up."""
+    sdk = Sdk.login(environment, "rest")
+    yield sdk
+    sdk.close()
+
+
+@pytest.fixture(scope="session", params=TRANSPORTS)
+def sdk(request, environment):
+    """The bootstrap administrator over the transport under test."""
+    sdk = Sdk.login(environment, request.param)
+    yield sdk
+    sdk.close()
+
+
+@pytest.fixture
+def rest(environment, admin):
+    """Raw HTTP with the administrator's project token."""
+    rest = Rest(environment, admin.token)
+    yield rest
+    rest.close()
+
+
+@pytest.fixture
+def open_socket(environment, admin):
+    """Opens raw WebSockets with the administrator's project token."""
+    opened = []
+
+    def open_(path="/", token=admin.token):
+        opened.append(Socket(environment, path, token))
+        return opened[-1]
+
+    yield open_
+    for socket in opened:
+        socket.close()
+
+
+@pytest.fixture
+def socket(open_socket):
+    return open_socket()
+
+
+@pytest.fixture
+def make_namespace(admin):
+    """Makes Lock namespaces that go away with the test."""
+    names = []
+
+    def make(name=None, **fields):
+        name = name or unique("ns")
+        admin.lock.create_namespace(name=name, **fields)
+        names.append(name)
+        return name
+
+    yield make
+    for name in names:
+        _drop(admin.lock.delete_namespace, namespace_name=name)
+
+
+@pytest.fixture
+def namespace(make_namespace):
+    return make_namespace()
+
+
+@pytest.fixture
+def discard_namespace(admin):
+    """A new name for a namespace the test itself creates; it is deleted afterwards if it exists."""
+    name = unique("ns")
+    yield name
+    _drop(admin.lock.delete_namespace, namespace_name=name)
+
+
+@pytest.fixture
+def make_user(admin):
+    """Makes Identifier users that go away with the test."""
+    names = []
+
+    def make(name=None, policies=(), **fields):
+        name = name or unique("user")
+        admin.identifier.create_user(name=name, **fields)
+        names.append(name)
+        for grn in policies:
+            admin.identifier.attach_security_policy(user_name=name, security_policy_id=grn)
+        return name
+
+    yield make
+    for name in names:
+        _drop(admin.identifier.delete_user, user_name=name)
+
+
+@pytest.fixture
+def user(make_user):
+    return make_user()
+
+
+@pytest.fixture
+def make_policy(admin):
+    """Makes security policies that go away with the test and gives their items."""
+    names = []
+
+    def make(text, name=None, **fields):
+        item = admin.identifier.create_security_policy(name=name or unique("policy"), policy=text, **fields).item
+        names.append(item.name)
+        return item
+
+    yield make
+    for name in names:
+        _drop(admin.identifier.delete_security_policy, security_policy_name=name)
+
+
+@pytest.fixture
+def open_sdk(environment):
+    """Opens further sessions of the SDK that end with the test."""
+    opened = []
+
+    def open_(transport, client_id=None, client_secret=None, token=None):
+        if token is not None:
+            opened.append(Sdk.with_token(environment, transport, token))
+        else:
+            opened.append(Sdk.login(environment, transport, client_id, client_secret))
+        return opened[-1]
+
+    yield open_
+    for session in opened:
+        session.close()
+
+
+@pytest.fixture
+def sign_in(sdk, admin, make_user, make_policy, open_sdk):
+    """Signs in a new user with these policies (texts or GRNs) over the transport under test."""
+
+    def sign_in_(*policies):
+        grns = [p if p.startswith("grn:") else make_policy(p).security_policy_id for p in policies]
+        name = make_user(policies=grns)
+        made = admin.identifier.create_identifier(user_name=name)
+        return open_sdk(sdk.transport, made.item.client_id, made.client_secret)
+
+    return sign_in_
+
+
+def _drop(delete, **named):
+    try:
+        delete(**named)
+    except NotFound:
+        pass
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """A run of everything must have seen each operation succeed over both transports."""
+    for sdk in list(open_sessions):
+        sdk.close()
+    config = session.config
+    partial = config.option.keyword or config.option.collectonly or any(".py" in arg for arg in config.args)
+    if partial or exitstatus != 0:
+        return
+    missing = [
+        f"{operation} over {transport}"
+        for operation in operations.ALL for transport in TRANSPORTS
+        if operation.name != "loginBySignature" and (transport, operation.service, operation.snake) not in succeeded
+    ]
+    if missing:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print("\nnever succeeded: " + ", ".join(missing))

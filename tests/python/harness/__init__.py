@@ -1,0 +1,1 @@
+"""What the behaviour tests share: the official SDK as a client, raw bytes, and the facts of the protocol."""

@@ -1,0 +1,235 @@
+"""The operations of Lock, Auth and Identifier: where each field travels and how long it may be.
+
+Facts of the wire protocol. Paths and fields follow the order in which errors are reported (E-14).
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+HEADERS = {
+    "accessToken": "X-GS2-ACCESS-TOKEN",
+    "timeOffsetToken": "X-GS2-TIME-OFFSET-TOKEN",
+    "duplicationAvoider": "X-GS2-DUPLICATION-AVOIDER",
+}
+
+# Longest value in characters (N-02, N-08, L-01, L-02, A-03, and the models).
+LENGTHS = {
+    "namespaceName": 128,
+    "name": 128,
+    "userName": 128,
+    "securityPolicyName": 128,
+    "userId": 128,
+    "originalUserId": 128,
+    "propertyId": 1024,
+    "transactionId": 256,
+    "description": 1024,
+    "namePrefix": 64,
+    "pageToken": 1024,
+    "clientId": 256,
+    "securityPolicyId": 1024,
+    "guardNamespaceId": 1024,
+    "policy": 524288,
+    "password": 1024,
+    "keyId": 1024,
+    "signature": 1024,
+    "body": 524288,
+    "timeOffsetToken": 1024,
+}
+# Fields of one operation that have no limit of their own although another operation limits the name.
+UNLIMITED = {
+    ("login", "clientId"),
+    ("loginByUser", "password"),
+}
+NAMES = ("namespaceName", "name", "userName", "securityPolicyName")
+ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken")
+
+
+@dataclass(frozen=True)
+class Operation:
+    service: str
+    component: str
+    name: str
+    method: str
+    path: str
+    fields: tuple
+    required: tuple
+    retired: bool = False
+    public: bool = False
+
+    def __str__(self):
+        return f"{self.service}.{self.name}"
+
+    @property
+    def snake(self):
+        return re.sub("([A-Z])", lambda letter: "_" + letter.group(1).lower(), self.name)
+
+    @property
+    def path_fields(self):
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def body_fields(self):
+        if self.method in ("GET", "DELETE"):
+            return ()
+        return tuple(f for f in self.fields if f not in self.path_fields and f not in HEADERS)
+
+    @property
+    def takes_access_token(self):
+        return "accessToken" in self.fields
+
+    def error(self, member, kind):
+        return f"{self.service}.{self.component}.{member}.error.{kind}"
+
+    def length(self, field):
+        return None if (self.name, field) in UNLIMITED else LENGTHS.get(field)
+
+    def sample(self, **given):
+        """The required fields with values that are valid and, where something is named, name nothing."""
+        fields = {field: SAMPLES[field] for field in self.required}
+        fields.update(given)
+        return fields
+
+    def wire_name(self, field):
+        if self.name == "login" and self.service == "identifier":
+            return {"clientId": "client_id", "clientSecret": "client_secret"}.get(field, field)
+        return field
+
+    def rest(self, fields):
+        """Method, target, headers and body object of the call over REST."""
+        rest = dict(fields)
+        target = f"/{self.service}{self.path}"
+        for field in self.path_fields:
+            value = rest.pop(field, None)
+            segment = "null" if value in (None, "") else quote(str(value), safe="/:")
+            target = target.replace("{" + field + "}", segment)
+        headers = {HEADERS[field]: rest.pop(field) for field in list(rest) if field in HEADERS}
+        rest = {self.wire_name(field): value for field, value in rest.items()}
+        if self.method in ("GET", "DELETE"):
+            query = urlencode(rest)
+            return self.method, f"{target}?{query}" if query else target, headers, None
+        return self.method, target, headers, rest
+
+    def frame(self, request_id, fields):
+        """The WebSocket envelope of the call, without credentials."""
+        message = {self.wire_name(field): value for field, value in fields.items()}
+        for field, member in (("accessToken", "xGs2AccessToken"), ("duplicationAvoider", "xGs2DuplicationAvoider")):
+            if field in message:
+                message[member] = message.pop(field)
+        message["x_gs2"] = {
+            "service": self.service,
+            "component": self.component,
+            "function": self.name,
+            "contentType": "application/json",
+            "requestId": request_id,
+        }
+        return message
+
+
+SAMPLES = {
+    "namespaceName": "absent",
+    "name": "sample",
+    "userName": "absent",
+    "securityPolicyName": "absent",
+    "userId": "user-1",
+    "originalUserId": "user-2",
+    "propertyId": "property-1",
+    "transactionId": "transaction-1",
+    "clientId": "absent",
+    "clientSecret": "wrong",
+    "securityPolicyId": "grn:gs2::nobody:identifier:securityPolicy:absent",
+    "guardNamespaceId": "grn:gs2:ap-northeast-1:nobody:guard:absent",
+    "policy": '{"Version":"2016-04-01","Statements":[{"Effect":"Allow","Actions":["*"],"Resources":["*"]}]}',
+    "password": "a password",
+    "passcode": "000000",
+    "body": "body",
+    "signature": "signature",
+    "timeOffset": 0,
+}
+
+
+def _operations(service, text):
+    """One line each: component, name, method, path, then fields; `!` marks a required one that is not in the path."""
+    for line in text.strip().splitlines():
+        component, name, method, path, *words = line.split()
+        flags = {word for word in words if word.startswith("#")}
+        words = [word for word in words if not word.startswith("#")]
+        in_path = re.findall(r"{(\w+)}", path)
+        required = in_path + [word[:-1] for word in words if word.endswith("!")]
+        named = [word.rstrip("!") for word in words]
+        fields = named if set(in_path) <= set(named) else in_path + named
+        yield Operation(
+            service, component, name, method, path, tuple(fields),
+            tuple(field for field in fields if field in required),
+            retired="#retired" in flags, public="#public" in flags,
+        )
+
+
+LOCK = list(_operations("lock", """
+namespace describeNamespaces GET / namePrefix pageToken limit
+namespace createNamespace POST / name! description logSetting
+namespace getNamespaceStatus GET /{namespaceName}/status
+namespace getNamespace GET /{namespaceName}
+namespace updateNamespace PUT /{namespaceName} description logSetting
+namespace deleteNamespace DELETE /{namespaceName}
+namespace getServiceVersion GET /system/version
+mutex lock POST /{namespaceName}/user/me/mutex/{propertyId}/lock accessToken transactionId! ttl duplicationAvoider
+mutex lockByUserId POST /{namespaceName}/user/{userId}/mutex/{propertyId}/lock \
+    transactionId! ttl timeOffsetToken duplicationAvoider
+mutex unlock POST /{namespaceName}/user/me/mutex/{propertyId}/unlock accessToken transactionId! duplicationAvoider
+mutex unlockByUserId POST /{namespaceName}/user/{userId}/mutex/{propertyId}/unlock \
+    transactionId! timeOffsetToken duplicationAvoider
+mutex getMutex GET /{namespaceName}/user/me/mutex/{propertyId} accessToken
+mutex getMutexByUserId GET /{namespaceName}/user/{userId}/mutex/{propertyId} timeOffsetToken
+mutex deleteMutexByUserId DELETE /{namespaceName}/user/{userId}/mutex/{propertyId} timeOffsetToken duplicationAvoider
+mutex describeMutexes GET /{namespaceName}/user/me/mutex accessToken pageToken limit #retired
+mutex describeMutexesByUserId GET /{namespaceName}/user/{userId}/mutex pageToken limit timeOffsetToken #retired
+"""))
+
+AUTH = list(_operations("auth", """
+accessToken login POST /login userId! timeOffset timeOffsetToken
+accessToken loginBySignature POST /login/signed keyId body! signature!
+accessToken federation POST /federation originalUserId! userId! policyDocument timeOffset timeOffsetToken
+accessToken issueTimeOffsetTokenByUserId POST /timeoffset/token userId! timeOffset timeOffsetToken
+accessToken getServiceVersion GET /system/version
+"""))
+
+IDENTIFIER = list(_operations("identifier", """
+user describeUsers GET /user pageToken limit
+user createUser POST /user name! description
+user updateUser PUT /user/{userName} description
+user getUser GET /user/{userName}
+user deleteUser DELETE /user/{userName}
+securityPolicy describeSecurityPolicies GET /securityPolicy pageToken limit
+securityPolicy describeCommonSecurityPolicies GET /securityPolicy/common pageToken limit
+securityPolicy createSecurityPolicy POST /securityPolicy name! description policy!
+securityPolicy updateSecurityPolicy PUT /securityPolicy/{securityPolicyName} description policy!
+securityPolicy getSecurityPolicy GET /securityPolicy/{securityPolicyName}
+securityPolicy deleteSecurityPolicy DELETE /securityPolicy/{securityPolicyName}
+identifier describeIdentifiers GET /user/{userName}/identifier pageToken limit
+identifier createIdentifier POST /user/{userName}/identifier
+identifier getIdentifier GET /user/{userName}/identifier/{clientId}
+identifier deleteIdentifier DELETE /user/{userName}/identifier/{clientId}
+identifier describeAttachedGuards GET /user/{userName}/identifier/{clientId}/guard
+identifier attachGuard POST /user/{userName}/identifier/{clientId}/guard guardNamespaceId!
+identifier detachGuard DELETE /user/{userName}/identifier/{clientId}/guard/{guardNamespaceId}
+identifier getServiceVersion GET /system/version
+password createPassword POST /user/{userName}/password password!
+password getPassword GET /user/{userName}/password/entity
+password enableMfa POST /user/{userName}/mfa
+password challengeMfa POST /user/{userName}/mfa/challenge passcode!
+password disableMfa DELETE /user/{userName}/mfa
+password deletePassword DELETE /user/{userName}/password/entity
+attachSecurityPolicy getHasSecurityPolicy GET /user/{userName}/securityPolicy
+attachSecurityPolicy attachSecurityPolicy POST /user/{userName}/securityPolicy securityPolicyId!
+attachSecurityPolicy detachSecurityPolicy DELETE /user/{userName}/securityPolicy/{securityPolicyId}
+projectToken login POST /projectToken/login clientId! clientSecret! #public
+projectToken loginByUser POST /projectToken/login/user userName! password! otp #public
+password describePasswords GET /user/{userName}/password pageToken limit #retired
+"""))
+
+ALL = LOCK + AUTH + IDENTIFIER
+
+
+def operation(service, name):
+    return next(op for op in ALL if op.service == service and op.name == name)

@@ -1,0 +1,174 @@
+"""The official Python SDK over either transport, called by operation name and keyword fields.
+
+The SDK itself is untouched. Its HTTP session and its WebSocket offer hooks through which the raw answer is
+kept as well, since the SDK's models drop members that newer or older versions know.
+"""
+
+import json
+import threading
+import uuid
+from contextlib import contextmanager
+
+import pytest
+from gs2 import auth, core, identifier, lock
+
+from harness.errors import check_errors
+
+BadRequest = core.BadRequestException
+Conflict = core.ConflictException
+NotFound = core.NotFoundException
+Unauthorized = core.UnauthorizedException
+
+TRANSPORTS = ("rest", "websocket")
+ANSWER_SECONDS = 30
+MODULES = {
+    "lock": (lock, lock.Gs2LockRestClient, lock.Gs2LockWebSocketClient),
+    "auth": (auth, auth.Gs2AuthRestClient, auth.Gs2AuthWebSocketClient),
+    "identifier": (identifier, identifier.Gs2IdentifierRestClient, identifier.Gs2IdentifierWebSocketClient),
+}
+
+# (transport, service, operation) that succeeded at least once in this run.
+succeeded = set()
+# Sessions not closed yet: an SDK session over REST keeps the process alive until it is closed.
+open_sessions = []
+
+
+class _Plain:
+    """A result type for operations that the Python SDK has dropped: the answer as it came."""
+
+    @staticmethod
+    def from_dict(data):
+        return data
+
+
+class Service:
+    def __init__(self, sdk, name):
+        self._sdk = sdk
+        self._name = name
+        self._module, *clients = MODULES[name]
+        self.client = clients[TRANSPORTS.index(sdk.transport)](sdk.session)
+
+    def __getattr__(self, operation):
+        def call(**fields):
+            result = getattr(self.client, operation)(self.request(operation, **fields))
+            succeeded.add((self._sdk.transport, self._name, operation))
+            return result
+
+        return call
+
+    def request(self, operation, **fields):
+        title = "".join(word.capitalize() for word in operation.split("_"))
+        request = getattr(self._module, f"{title}Request")()
+        for field, value in fields.items():
+            getattr(request, f"with_{field}")(value)
+        return request
+
+
+class Sdk:
+    """One session of the SDK with the clients of every service on it."""
+
+    def __init__(self, environment, transport, credential):
+        session_type = core.Gs2RestSession if transport == "rest" else core.Gs2WebSocketSession
+        self.transport = transport
+        self.environment = environment
+        self.session = session_type(credential, environment.region, steady_endpoint=environment.url)
+        self.answer = None
+        self.session.connect()
+        open_sessions.append(self)
+        self._keep_answers()
+        self.lock = Service(self, "lock")
+        self.auth = Service(self, "auth")
+        self.identifier = Service(self, "identifier")
+
+    @staticmethod
+    def login(environment, transport, client_id=None, client_secret=None):
+        return Sdk(environment, transport, core.BasicGs2Credential(
+            client_id or environment.client_id, client_secret or environment.client_secret))
+
+    @staticmethod
+    def with_token(environment, transport, token):
+        return Sdk(environment, transport, core.ProjectTokenGs2Credential(environment.owner_id, token))
+
+    def close(self):
+        self.session.disconnect()
+        if self in open_sessions:
+            open_sessions.remove(self)
+
+    @property
+    def token(self):
+        return self.session.project_token
+
+    def _keep_answers(self):
+        connection = self.session.connection
+        if self.transport == "rest":
+            def keep_response(response, *_args, **_kwargs):
+                self.answer = json.loads(response.content)
+
+            connection.hooks["response"].append(keep_response)
+            return
+
+        deliver = connection.on_message
+
+        def keep_message(socket, message):
+            self.answer = json.loads(message).get("body")
+            deliver(socket, message)
+
+        connection.on_message = keep_message
+
+    @contextmanager
+    def refuses(self, exception, *messages):
+        """The call inside fails with this SDK exception and exactly these errors in this order."""
+        with pytest.raises(core.Gs2Exception) as caught:
+            yield
+        assert type(caught.value) is exception, f"{type(caught.value).__name__}: {caught.value}"
+        items = check_errors(self.answer, *messages)
+        read = [(e.component, e.message, e.code) for e in caught.value.errors]
+        assert read == [(i["component"], i["message"], i["code"]) for i in items]
+
+    @contextmanager
+    def refuses_with(self, exception, component=None, suffix=""):
+        """As `refuses`, where the full message is the server's choice."""
+        with pytest.raises(core.Gs2Exception) as caught:
+            yield
+        assert type(caught.value) is exception, f"{type(caught.value).__name__}: {caught.value}"
+        first = caught.value.errors[0]
+        assert component is None or first.component == component, first.component
+        assert first.message.endswith(suffix), first.message
+        assert first.message.startswith(tuple(MODULES)) and first.code
+
+    def call(self, operation, fields):
+        """Calls an operation of the catalogue with camelCase fields; retired ones go through the SDK's session."""
+        if operation.retired:
+            return self._call_retired(operation, fields)
+        snake = {_snake(field): value for field, value in fields.items()}
+        return getattr(getattr(self, operation.service), operation.snake)(**snake)
+
+    def _call_retired(self, operation, fields):
+        client = getattr(self, operation.service).client
+        answered, results = threading.Event(), []
+
+        def callback(result):
+            results.append(result)
+            answered.set()
+
+        if self.transport == "rest":
+            method, target, headers, _body = operation.rest(fields)
+            self.session.send(core.rest.NetworkJob(
+                url=self.environment.url + target, method=method, result_type=_Plain, callback=callback,
+                headers={**client._create_authorized_headers(), **headers},
+            ), is_blocking=True)
+        else:
+            request_id = str(uuid.uuid4())
+            self.session.send(core.web_socket.NetworkJob(
+                request_id=request_id, result_type=_Plain, callback=callback,
+                body={**operation.frame(request_id, fields), **client._create_authorized_bodies()},
+            ))
+        assert answered.wait(ANSWER_SECONDS), "no answer"
+        if results[0].error:
+            raise results[0].error
+        succeeded.add((self.transport, operation.service, operation.snake))
+        return results[0].result
+
+
+def _snake(field):
+    return "".join("_" + c.lower() if c.isupper() else c for c in field)
