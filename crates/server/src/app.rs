@@ -133,5 +133,5 @@ async fn open_store(config: &Config, metrics: &StoreMetrics) -> anyhow::Result<S
     };
     let observer = Arc::new(metrics.clone());
     let open = move || Store::open(&store_config, MIGRATIONS, observer);
-    Ok(tokio::task::spawn_blocking(open).await?.context("opening the store")?)
+    tokio::task::spawn_blocking(open).await?.context("opening the store")
 }

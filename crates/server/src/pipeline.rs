@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use hiroba_api::contract::{Access as Level, Credentials, Fields, Row, RowId, Subject, Table};
+use hiroba_api::contract::{
+    AVOIDER_CHARS_MAX, Access as Level, Credentials, Fields, Row, RowId, Subject, TOKEN_CHARS_MAX, Table,
+};
 use hiroba_api::error::{ApiError, Status};
 use hiroba_api::grn::{Project, fill};
 use hiroba_api::names::UserId;
@@ -261,6 +263,18 @@ impl Pipeline {
                 }
             }
         };
+        if token.chars().count() > TOKEN_CHARS_MAX {
+            let service = row.declaration.service.name;
+            let detail = format!("`timeOffsetToken` must have at most {TOKEN_CHARS_MAX} characters");
+            return Err(ApiError::bad_request(
+                service,
+                "timeOffsetToken",
+                "timeOffsetToken",
+                "tooLong",
+                detail,
+            )
+            .into());
+        }
         let claims = self.core.tokens.verify(token, Use::TimeOffset, cx.now);
         let Some(claims) = claims.filter(|claims| claims.owner == cx.project.owner && claims.user == user)
         else {
@@ -302,8 +316,8 @@ fn avoider(
         credentials.duplication_avoider.as_ref().filter(|key| !key.is_empty() && row.avoids_duplicates());
     let Some(key) = key else { return Ok(None) };
     let count = key.chars().count();
-    if count > duplicates::AVOIDER_CHARS_MAX || key.contains('\0') {
-        let max = duplicates::AVOIDER_CHARS_MAX;
+    if count > AVOIDER_CHARS_MAX || key.contains('\0') {
+        let max = AVOIDER_CHARS_MAX;
         let detail = format!("a duplication avoider has at most {max} characters, this one has {count}");
         let service = row.declaration.service.name;
         return Err(ApiError::bad_request(

@@ -134,7 +134,7 @@ async fn call(
         store
             .write::<_, StoreError, _>(move |tx| {
                 if matches!(subject, Subject::Shared) {
-                    tx.lock_row(&id)?;
+                    tx.lock_row(&id);
                 }
                 let value = tx.query_opt(SELECT, params!["owner", &id], |row| row.int(0))?;
                 tx.execute(PUT, params!["owner", &id, value.unwrap_or(0) + 1])

@@ -72,9 +72,6 @@ pub enum StoreError {
     /// A statement that writes was run by `read`.
     #[error("a read transaction tried to write")]
     ReadOnly,
-    /// `lock_row` was called after the first statement, too late to order the transaction.
-    #[error("lock_row must come before the first statement of its transaction")]
-    LockTooLate,
     /// A text parameter contained U+0000, which PostgreSQL cannot store.
     #[error("a text parameter contains the character U+0000")]
     NulInText,

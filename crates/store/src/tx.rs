@@ -92,19 +92,16 @@ impl<'c> Tx<'c> {
     }
 
     /// Says that many transactions want the row behind `key` at the same time, so that on PostgreSQL they queue for
-    /// it instead of running in vain. Comes before the first statement; changes nothing about the result.
+    /// it instead of running in vain. Changes nothing about the result. Best before the first statement: a
+    /// transaction queues before it begins, so a row that is named later is queued for only when it is run again.
     ///
     /// On PostgreSQL a key costs nothing until a transaction that named it met a conflict; then, for about a second,
     /// every transaction that names it takes an advisory lock before it begins. On SQLite it does nothing, since
     /// writes never overlap there.
-    pub fn lock_row(&mut self, key: &str) -> Result<(), StoreError> {
-        if self.statements > 0 {
-            return self.note(Err(StoreError::LockTooLate));
-        }
+    pub fn lock_row(&mut self, key: &str) {
         if let Session::Postgres(session) = &mut self.session {
             session.lock_row(key);
         }
-        Ok(())
     }
 
     /// Keeps `effect` until the transaction is committed; it is dropped when the transaction is rolled back.

@@ -11,9 +11,6 @@ use crate::error::Error;
 /// How long an answer is kept (BEHAVIOUR X-03).
 const KEPT_MS: i64 = 24 * 3_600_000;
 
-/// Longest avoider in characters.
-pub(crate) const AVOIDER_CHARS_MAX: usize = 128;
-
 pub(crate) mod sql {
     hiroba_store::statements! {
         /// The answer kept under a key.
@@ -59,6 +56,7 @@ impl Avoider {
     ///
     /// Fails with 409 when the earlier call had another request.
     pub(crate) fn answer(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Option<String>, Error> {
+        tx.lock_row(&[cx.owner(), "answer", self.service, &self.method, user(cx), &self.key].join("\n"));
         let kept = tx.query_opt(
             sql::SELECT_ANSWER,
             params![cx.owner(), self.service, &self.method, user(cx), &self.key, cx.now.0],

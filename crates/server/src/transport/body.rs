@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-use axum::body::Body;
 use flate2::read::GzDecoder;
 use hiroba_api::contract::Fields;
 use hiroba_api::error::ApiError;
 use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::limits::{
@@ -20,7 +20,10 @@ static LARGE_BODIES: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
 const INLINE_BYTES_MAX: usize = 64 << 10;
 
 /// Reads a request body as a flat object; an empty body is an empty object.
-pub(super) async fn read_fields(service: &str, body: Body, gzip: bool) -> Result<Fields, ApiError> {
+pub(super) async fn read_fields(service: &str, body: Incoming, gzip: bool) -> Result<Fields, ApiError> {
+    if body.is_end_stream() {
+        return Ok(Fields::new());
+    }
     let collected = tokio::time::timeout(BODY_TIME, collect(service, body)).await;
     let (bytes, mut place) = collected.map_err(|_| {
         let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
@@ -49,7 +52,7 @@ async fn place() -> Place {
     LARGE_BODIES.acquire().await.ok()
 }
 
-async fn collect(service: &str, mut body: Body) -> Result<(Vec<u8>, Place), ApiError> {
+async fn collect(service: &str, mut body: Incoming) -> Result<(Vec<u8>, Place), ApiError> {
     let mut bytes = Vec::new();
     let mut large = None;
     while let Some(frame) = body.frame().await {

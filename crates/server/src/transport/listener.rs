@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::Router;
-use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, Response, header};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -31,7 +32,7 @@ pub(crate) struct Listener {
     accepting: tokio::task::JoinHandle<()>,
 }
 
-#[derive(Clone)]
+/// What every connection needs.
 struct Shared {
     pipeline: Arc<Pipeline>,
     stop: watch::Receiver<bool>,
@@ -49,7 +50,7 @@ impl Listener {
         let listener = listener.await.with_context(|| format!("listening on {}", config.listen))?;
         let address = listener.local_addr()?;
         let is_tls = tls.is_some();
-        let shared = Shared { pipeline, stop };
+        let shared = Arc::new(Shared { pipeline, stop });
         let accepting = tokio::spawn(accept(listener, tls, shared, config.connections_max));
         Ok(Listener { address, is_tls, accepting })
     }
@@ -70,11 +71,40 @@ impl Listener {
     }
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Shared, connections_max: usize) {
+/// Counts a connection as open until it is dropped. A socket takes it along when HTTP ends.
+pub(super) struct Guard {
+    shared: Arc<Shared>,
+    _place: OwnedSemaphorePermit,
+    _open: mpsc::Sender<()>,
+}
+
+impl Guard {
+    fn new(shared: &Arc<Shared>, place: OwnedSemaphorePermit, open: mpsc::Sender<()>) -> Guard {
+        shared.pipeline.core().metrics.connections.inc();
+        Guard { shared: Arc::clone(shared), _place: place, _open: open }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.shared.pipeline.core().metrics.connections.dec();
+    }
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    guard: Arc<Guard>,
+}
+
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    connections_max: usize,
+) {
     let places = Arc::new(Semaphore::new(connections_max));
     // Every connection holds a sender; when the last is gone, `recv` ends.
     let (open, mut ended) = mpsc::channel::<()>(1);
-    let app = Router::new().fallback(handle).with_state(shared.clone());
     let mut stop = shared.stop.clone();
     loop {
         let stream = tokio::select! {
@@ -93,45 +123,41 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Shared,
             tracing::warn!(connections_max, "too many connections; closing a new one");
             continue;
         };
-        let (app, shared, tls, open) = (app.clone(), shared.clone(), tls.clone(), open.clone());
-        tokio::spawn(async move {
-            let connections = &shared.pipeline.core().metrics.connections;
-            connections.inc();
-            serve(stream, tls, app, shared.stop.clone()).await;
-            connections.dec();
-            drop((place, open));
-        });
+        let tls = tls.clone();
+        let guard = Guard::new(&shared, place, open.clone());
+        let connection = Connection { shared: Arc::clone(&shared), guard: Arc::new(guard) };
+        tokio::spawn(async move { serve(stream, tls, &connection).await });
     }
-    drop((listener, open, app));
+    drop((listener, open));
     if timeout(STOP_TIME, ended.recv()).await.is_err() {
         tracing::warn!("some connections did not end in time; leaving them");
     }
 }
 
-async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, app: Router, stop: watch::Receiver<bool>) {
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, connection: &Connection) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection broke at once");
         return;
     }
     match tls {
-        None => serve_http(stream, app, stop).await,
+        None => serve_http(stream, connection).await,
         Some(tls) => match timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
-            Ok(Ok(stream)) => serve_http(stream, app, stop).await,
+            Ok(Ok(stream)) => serve_http(stream, connection).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
     }
 }
 
-async fn serve_http(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    app: Router,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, connection: &Connection) {
+    let mut stop = connection.shared.stop.clone();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(128 << 10);
-    let connection =
-        http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)).with_upgrades();
+    let service =
+        service_fn(
+            |request| async move { Ok::<_, std::convert::Infallible>(handle(connection, request).await) },
+        );
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -146,7 +172,8 @@ async fn serve_http(
 }
 
 /// The one HTTP route: what the server says of itself, the socket, and everything else to REST.
-async fn handle(State(shared): State<Shared>, request: Request) -> Response<Body> {
+async fn handle(connection: &Connection, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let shared = &connection.shared;
     let (mut head, body) = request.into_parts();
     if head.method == Method::GET {
         match head.uri.path() {
@@ -156,10 +183,15 @@ async fn handle(State(shared): State<Shared>, request: Request) -> Response<Body
                 return plain(text, "application/openmetrics-text; version=1.0.0; charset=utf-8");
             }
             "/" | "/v2" if head.headers.contains_key(header::UPGRADE) => {
-                return match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
-                    Ok(upgrade) => socket::upgrade(upgrade, shared.pipeline, shared.stop),
+                let response = match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
+                    Ok(upgrade) => {
+                        let guard = Arc::clone(&connection.guard);
+                        socket::upgrade(upgrade, Arc::clone(&shared.pipeline), shared.stop.clone(), guard)
+                    }
                     Err(rejection) => axum::response::IntoResponse::into_response(rejection),
                 };
+                // The upgrade answers with a head alone.
+                return response.map(|_| Full::default());
             }
             _ => {}
         }
@@ -167,9 +199,8 @@ async fn handle(State(shared): State<Shared>, request: Request) -> Response<Body
     rest::handle(&shared.pipeline, head, body).await
 }
 
-fn plain(text: String, content_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = StatusCode::OK;
+fn plain(text: String, content_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

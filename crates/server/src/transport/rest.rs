@@ -2,16 +2,18 @@
 
 use std::io::Write;
 
-use axum::body::Body;
 use axum::http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hiroba_api::contract::{Credentials, Fields, RouteMatch, Router};
 use hiroba_api::error::{ApiError, ErrorItem, Status};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::body;
@@ -25,7 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-gs2-request-id");
 const TIME_OFFSET_TOKEN: HeaderName = HeaderName::from_static("x-gs2-time-offset-token");
 
 /// Takes one REST request.
-pub(super) async fn handle(pipeline: &Pipeline, head: Parts, body: Body) -> Response<Body> {
+pub(super) async fn handle(pipeline: &Pipeline, head: Parts, body: Incoming) -> Response<Full<Bytes>> {
     let gzip_wanted = header(&head.headers, &ACCEPT_ENCODING).is_some_and(|wanted| wanted == "gzip");
     let reply = match read(pipeline, &head, body).await {
         Ok((matched, fields)) => pipeline.call(matched.row, fields, credentials(&head.headers)).await,
@@ -35,7 +37,7 @@ pub(super) async fn handle(pipeline: &Pipeline, head: Parts, body: Body) -> Resp
 }
 
 /// Finds the operation and makes the flat object: body, then query, then path, of which the later wins.
-async fn read(pipeline: &Pipeline, head: &Parts, body: Body) -> Result<(RouteMatch, Fields), ApiError> {
+async fn read(pipeline: &Pipeline, head: &Parts, body: Incoming) -> Result<(RouteMatch, Fields), ApiError> {
     let url_bytes = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
     if url_bytes > URL_BYTES_MAX {
         let detail = format!("the URL must have at most {URL_BYTES_MAX} bytes");
@@ -126,11 +128,11 @@ fn credentials(headers: &HeaderMap) -> Credentials {
 }
 
 /// The answer as a response. Its length is always known: Java reads exactly that many bytes.
-fn response(reply: Reply, gzip_wanted: bool) -> Response<Body> {
+fn response(reply: Reply, gzip_wanted: bool) -> Response<Full<Bytes>> {
     let compressed =
         if gzip_wanted && reply.body.len() >= GZIP_BYTES_MIN { gzip(reply.body.as_bytes()) } else { None };
     let encoded = compressed.is_some();
-    let mut response = Response::new(Body::from(compressed.unwrap_or_else(|| reply.body.into_bytes())));
+    let mut response = Response::new(Full::from(compressed.unwrap_or_else(|| reply.body.into_bytes())));
     // The protocol's statuses are all valid; anything else would be our fault.
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::body;
 use super::limits::{BODY_BYTES_MAX, PING_PERIOD, SEND_TIME, SILENCE_MAX, SOCKET_CALLS_MAX, STOP_TIME};
+use super::listener::Guard;
 use crate::pipeline::{Pipeline, Reply};
 
 /// Why the server closes a socket.
@@ -46,10 +47,14 @@ pub(super) fn upgrade(
     upgrade: WebSocketUpgrade,
     pipeline: Arc<Pipeline>,
     stop: watch::Receiver<bool>,
+    guard: Arc<Guard>,
 ) -> Response {
     let upgrade =
         upgrade.max_message_size(BODY_BYTES_MAX).max_frame_size(BODY_BYTES_MAX).write_buffer_size(0);
-    upgrade.on_upgrade(move |socket| serve(socket, pipeline, stop))
+    upgrade.on_upgrade(move |socket| async move {
+        serve(socket, pipeline, stop).await;
+        drop(guard);
+    })
 }
 
 async fn serve(socket: WebSocket, pipeline: Arc<Pipeline>, stop: watch::Receiver<bool>) {
@@ -119,8 +124,8 @@ async fn read(
                 });
             }
             Ok(Some(Ok(Message::Binary(_)))) => break Some(Reason::NotUnderstood),
-            Ok(Some(Ok(Message::Close(_)))) => break None,
-            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
+            // Reading on answers the ping, and the close, after which the stream ends.
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)))) => {}
         }
     };
     if let Some(reason) = reason {

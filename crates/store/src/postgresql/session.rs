@@ -43,6 +43,9 @@ pub(crate) struct PgSession {
     locked: bool,
     /// What `lock_row` named in this attempt.
     keys: Vec<i64>,
+    /// What it named in earlier attempts of this closure: rows named after the first statement are queued for by the
+    /// next attempt.
+    named: Vec<i64>,
     fault: Option<Fault>,
 }
 
@@ -57,14 +60,21 @@ impl PgSession {
             begun: None,
             locked: false,
             keys: Vec::new(),
+            named: Vec::new(),
             fault: None,
         }
     }
 
-    /// Forgets the previous attempt, which was committed or rolled back.
+    /// Forgets the previous closure.
+    pub(crate) fn renew(&mut self) {
+        self.keys.clear();
+        self.named.clear();
+    }
+
+    /// Begins an attempt. The previous one was committed or rolled back; what it named is kept.
     pub(crate) fn start(&mut self) {
         debug_assert!(self.begun.is_none() && !self.locked, "the previous attempt was not ended");
-        self.keys.clear();
+        self.named.append(&mut self.keys);
         self.fault = None;
     }
 
@@ -75,7 +85,8 @@ impl PgSession {
     /// Marks the keys of this attempt, so that the next one queues for them. Answers whether there are any.
     pub(crate) fn heat(&self) -> bool {
         self.hot.heat(&self.keys);
-        !self.keys.is_empty()
+        self.hot.heat(&self.named);
+        !self.keys.is_empty() || !self.named.is_empty()
     }
 
     pub(crate) fn lock_row(&mut self, key: &str) {
@@ -138,9 +149,10 @@ impl PgSession {
     /// was waited for. Everything goes in one message, since round trips are what a transaction costs.
     fn begin(&mut self) -> Result<(), StoreError> {
         let mut sql = String::new();
-        self.keys.sort_unstable();
-        self.keys.dedup();
-        for key in self.keys.iter().filter(|key| self.hot.contains(**key)) {
+        let mut keys = [self.keys.as_slice(), self.named.as_slice()].concat();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys.into_iter().filter(|key| self.hot.contains(*key)) {
             if sql.is_empty() {
                 sql.push_str("BEGIN ISOLATION LEVEL READ COMMITTED;");
             }

@@ -48,6 +48,7 @@ impl Worker {
 
     fn serve(&self, tx: &mut Tx<'_>, mut job: Box<dyn Job>, pause: &mut Pause) {
         let mut unreachable = 0;
+        tx.postgres().map(PgSession::renew).unwrap_or_default();
         for attempt in 1..=ATTEMPTS_MAX {
             let Some(fault) = self.attempt(tx, job.as_mut()) else {
                 // A read is answered before its snapshot is given up: nothing can become of it any more.

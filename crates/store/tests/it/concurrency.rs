@@ -37,7 +37,7 @@ async fn increment(db: &Database, tasks: i64, times: i64, lock: bool) {
             for _ in 0..times {
                 let write = store.write::<_, StoreError, _>(move |tx| {
                     if lock {
-                        tx.lock_row("a")?;
+                        tx.lock_row("a");
                     }
                     let number = tx.query_opt(NUMBER, params!["a"], |row| row.int(0))?;
                     tx.execute(SET, params!["a", number.map(|number| number + 1)])

@@ -131,7 +131,7 @@ fn a_closure_may_hide_the_conflict() {
                 tokio::spawn(async move {
                     store
                         .write::<_, Opaque, _>(|tx| {
-                            tx.lock_row("a")?;
+                            tx.lock_row("a");
                             let number = tx.query_opt(NUMBERS, &[], |row| row.int(0))?.unwrap();
                             tx.execute("UPDATE entry SET number = $1", params![number + 1])
                                 .map_err(|_| Opaque)

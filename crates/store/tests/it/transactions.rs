@@ -268,12 +268,6 @@ async fn a_read_is_one_snapshot(db: Database) {
 
 async fn misuse_is_reported(db: Database) {
     let store = db.open();
-    let late = store.write(|tx| {
-        put(tx, "a", 1)?;
-        tx.lock_row("a")
-    });
-    assert_eq!(late.await, Err(StoreError::LockTooLate));
-
     let few = store.write::<_, StoreError, _>(|tx| tx.execute(PUT, params!["a"])).await;
     assert!(matches!(few, Err(StoreError::Parameters { expected: 2, given: 1, .. })), "{few:?}");
 

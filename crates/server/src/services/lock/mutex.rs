@@ -102,7 +102,7 @@ pub(super) fn register(registry: &mut Registry) {
 fn lock(tx: &mut Tx<'_>, cx: &Cx, request: &Lock) -> Result<Item<Mutex>, Error> {
     let user = cx.user()?;
     let key = property_key(&request.property_id);
-    tx.lock_row(&row_name(cx, &request.namespace_name, user, &key))?;
+    tx.lock_row(&row_name(cx, &request.namespace_name, user, &key));
     let ttl_ms = request.ttl.unwrap_or(TTL_DEFAULT_S).saturating_mul(1000);
     let ttl_at = cx.now.0.saturating_add(ttl_ms).min(UnixMillis::MAX.0);
     let long_property = matches!(key, Cow::Owned(_)).then_some(&request.property_id);
@@ -132,7 +132,7 @@ fn lock(tx: &mut Tx<'_>, cx: &Cx, request: &Lock) -> Result<Item<Mutex>, Error> 
 fn unlock(tx: &mut Tx<'_>, cx: &Cx, request: &Unlock) -> Result<Item<Mutex>, Error> {
     let user = cx.user()?;
     let key = property_key(&request.property_id);
-    tx.lock_row(&row_name(cx, &request.namespace_name, user, &key))?;
+    tx.lock_row(&row_name(cx, &request.namespace_name, user, &key));
     let row = params![cx.owner(), request.namespace_name.as_str(), user.as_str(), key.as_ref()];
     let params = [row, params![&request.transaction_id, cx.now.0, cx.seen().0]].concat();
     let held = match tx.query_opt(sql::DELETE_LAST_REFERENCE, &params, Held::read)? {
@@ -170,7 +170,7 @@ fn delete_mutex_by_user_id(
 ) -> Result<Item<Mutex>, Error> {
     let user = cx.user()?;
     let key = property_key(&request.property_id);
-    tx.lock_row(&row_name(cx, &request.namespace_name, user, &key))?;
+    tx.lock_row(&row_name(cx, &request.namespace_name, user, &key));
     let held = select(tx, cx, &request.namespace_name, user, &key)?;
     let params = params![cx.owner(), request.namespace_name.as_str(), user.as_str(), key.as_ref()];
     tx.execute(sql::DELETE_MUTEX, params)?;
