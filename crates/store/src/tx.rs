@@ -26,7 +26,6 @@ pub struct Tx<'c> {
     /// Where the running transaction's effects begin.
     effects_start: usize,
     failed: Option<StoreError>,
-    statements: u32,
 }
 
 /// The engine's half. A `Tx` lives as long as its connection and carries one transaction after the other.
@@ -130,7 +129,6 @@ impl<'c> Tx<'c> {
         if self.failed.is_some() {
             return Err(StoreError::Aborted);
         }
-        self.statements += 1;
         let nul = |param: &Param<'_>| matches!(param, Param::Text(text) if text.as_bytes().contains(&0));
         if params.iter().any(nul) { self.note(Err(StoreError::NulInText)) } else { Ok(()) }
     }
@@ -146,14 +144,13 @@ impl<'c> Tx<'c> {
 /// The store's side.
 impl<'c> Tx<'c> {
     pub(crate) fn new(session: Session<'c>) -> Self {
-        Self { session, effects: Vec::new(), effects_start: 0, failed: None, statements: 0 }
+        Self { session, effects: Vec::new(), effects_start: 0, failed: None }
     }
 
     /// Forgets the previous transaction, except for the effects that were kept.
     pub(crate) fn start(&mut self) {
         self.effects_start = self.effects.len();
         self.failed = None;
-        self.statements = 0;
     }
 
     /// The first failure of a statement since `start`.

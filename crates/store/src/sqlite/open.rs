@@ -85,6 +85,7 @@ pub(crate) fn open(
         observer,
         revisions,
         batch_max: config.batch_max.max(1),
+        guarded: 0,
     };
     running.threads.push(spawn("store-write".to_owned(), &running.write, move || {
         writer.run(&conn);

@@ -12,7 +12,7 @@ use crate::{
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Transactions share one commit; each that writes has a savepoint.
+    /// Transactions share one commit.
     Writer,
     /// Transactions are snapshots.
     Reader,
@@ -31,6 +31,19 @@ pub(crate) struct SqliteSession<'c> {
     rollback_to: Statement<'c>,
     /// Whether the writer's running transaction has its savepoint, or the reader's its snapshot.
     open: bool,
+    /// Whether each of the writer's transactions has a savepoint of its own.
+    guarded: bool,
+    /// Rows that the connection had changed when the writer's running transaction began.
+    changes_before: u64,
+}
+
+/// How the writer's running transaction was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// As was asked for.
+    Done,
+    /// Its changes cannot be taken back alone: the batch must be rolled back and run again with savepoints.
+    Entangled,
 }
 
 struct Prepared<'c> {
@@ -56,7 +69,19 @@ impl<'c> SqliteSession<'c> {
             release: prepare("RELEASE one")?,
             rollback_to: prepare("ROLLBACK TO one")?,
             open: false,
+            guarded: true,
+            changes_before: 0,
         })
+    }
+
+    /// Gives each of the writer's next transactions a savepoint, or none.
+    pub(crate) fn guard(&mut self, guarded: bool) {
+        self.guarded = guarded;
+    }
+
+    /// The writer's next transaction begins.
+    pub(crate) fn enter(&mut self) {
+        self.changes_before = self.conn.total_changes();
     }
 
     pub(crate) fn begin(&mut self) -> Result<(), StoreError> {
@@ -76,7 +101,7 @@ impl<'c> SqliteSession<'c> {
     /// Ends the writer's running transaction, keeping what it wrote for the shared commit, or not.
     ///
     /// An error means that the connection's state is unknown and the batch must be rolled back.
-    pub(crate) fn settle(&mut self, keep: bool) -> Result<(), StoreError> {
+    pub(crate) fn settle(&mut self, keep: bool) -> Result<Settled, StoreError> {
         if self.conn.is_autocommit() {
             // A full disk, a lack of memory or an I/O error makes SQLite roll back everything by itself.
             return Err(StoreError::Engine("the engine rolled all that shared the commit back".to_owned()));
@@ -86,8 +111,10 @@ impl<'c> SqliteSession<'c> {
                 step(&mut self.rollback_to, "ROLLBACK TO")?;
             }
             step(&mut self.release, "RELEASE")?;
+        } else if !keep && self.conn.total_changes() != self.changes_before {
+            return Ok(Settled::Entangled);
         }
-        Ok(())
+        Ok(Settled::Done)
     }
 
     /// Ends the reader's snapshot, if a statement began one.
@@ -143,7 +170,7 @@ impl<'c> SqliteSession<'c> {
         let readonly = prepared.readonly;
         match role {
             // A transaction that only looked needs no savepoint.
-            Role::Writer if !readonly && !self.open => {
+            Role::Writer if self.guarded && !readonly && !self.open => {
                 step(&mut self.savepoint, "SAVEPOINT")?;
                 self.open = true;
             }

@@ -1,8 +1,11 @@
 //! The thread that runs every write.
 //!
-//! What is queued runs in one transaction, a savepoint for each closure that writes, and becomes durable with one
-//! sync of the disk, which takes far longer than the closures do. Nobody waits for a batch to fill: while one
-//! commits, the next gathers by itself.
+//! What is queued runs in one transaction and becomes durable with one sync of the disk, which takes far longer than
+//! the closures do. Nobody waits for a batch to fill: while one commits, the next gathers by itself.
+//!
+//! A closure that fails must leave nothing behind. Most that fail have changed nothing yet, so that a batch first runs
+//! without savepoints, each of which makes SQLite copy every page that is changed under it. When a closure fails after a
+//! change, the batch is rolled back and run again, with a savepoint for each closure.
 
 use std::{cell::Cell, sync::Arc, time::Instant};
 
@@ -11,7 +14,7 @@ use rusqlite::Connection;
 use super::{
     checkpoint::Checkpoints,
     revision::Revisions,
-    session::{Role, SqliteSession},
+    session::{Role, Settled, SqliteSession},
 };
 use crate::{
     config::Observer,
@@ -20,6 +23,9 @@ use crate::{
     queue::Queue,
     tx::{Session, Tx},
 };
+
+/// Batches that run with savepoints after one that would have needed them: who fails late once does so again.
+const GUARDED_BATCHES: u32 = 64;
 
 thread_local! {
     /// Pages in the write-ahead log after this thread's last commit. The hook can carry no state of its own.
@@ -33,6 +39,8 @@ pub(crate) struct Writer {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) revisions: Revisions,
     pub(crate) batch_max: usize,
+    /// Batches that are yet to run with savepoints.
+    pub(crate) guarded: u32,
 }
 
 impl Writer {
@@ -63,7 +71,7 @@ impl Writer {
     /// work of its neighbours, which is not true before the commit.
     fn batch(&mut self, conn: &Connection, tx: &mut Tx<'_>, jobs: &mut [Box<dyn Job>]) {
         let started = Instant::now();
-        match self.attempt(conn, tx, jobs) {
+        match self.attempts(conn, tx, jobs) {
             Ok(kept) => {
                 self.revisions.committed();
                 if kept > 0 {
@@ -84,18 +92,48 @@ impl Writer {
     }
 
     /// Answers how many jobs' writes were committed. After an error everything must be rolled back.
-    fn attempt(
+    fn attempts(
         &mut self,
         conn: &Connection,
         tx: &mut Tx<'_>,
         jobs: &mut [Box<dyn Job>],
     ) -> Result<usize, StoreError> {
+        let mut panicked = vec![false; jobs.len()];
+        let guarded = self.guarded > 0;
+        self.guarded = self.guarded.saturating_sub(1);
+        if let Some(kept) = self.attempt(conn, tx, jobs, guarded, &mut panicked)? {
+            return Ok(kept);
+        }
+        session(tx)?.rollback()?;
+        self.revisions.rolled_back();
+        tx.drop_all_effects();
+        self.guarded = GUARDED_BATCHES;
+        let kept = self.attempt(conn, tx, jobs, true, &mut panicked)?;
+        kept.ok_or_else(|| {
+            StoreError::Engine("a transaction with a savepoint could not be taken back".to_owned())
+        })
+    }
+
+    /// Runs the jobs and commits; `None` when one failed after a change that cannot be taken back alone.
+    ///
+    /// A closure that panicked in an earlier attempt is not run again; it has its result.
+    fn attempt(
+        &mut self,
+        conn: &Connection,
+        tx: &mut Tx<'_>,
+        jobs: &mut [Box<dyn Job>],
+        guarded: bool,
+        panicked: &mut [bool],
+    ) -> Result<Option<usize>, StoreError> {
+        session(tx)?.guard(guarded);
         session(tx)?.begin()?;
         self.revisions.reserve(conn)?;
         let mut kept = 0;
-        for job in jobs {
+        for (job, panicked) in jobs.iter_mut().zip(panicked).filter(|(_, panicked)| !**panicked) {
             tx.start();
+            session(tx)?.enter();
             let ran = job.run(tx);
+            *panicked = ran == Ran::Panicked;
             let mut keep = ran == Ran::Keep;
             let failed = tx.failed();
             if let Some(error) = failed.clone().filter(|_| ran.succeeded()) {
@@ -105,14 +143,17 @@ impl Writer {
             if !keep {
                 tx.drop_effects();
             }
-            session(tx)?.settle(keep).map_err(|error| match failed {
+            let settled = session(tx)?.settle(keep).map_err(|error| match failed {
                 Some(cause) => StoreError::Engine(format!("{error}: {cause}")),
                 None => error,
             })?;
+            if settled == Settled::Entangled {
+                return Ok(None);
+            }
             kept += usize::from(keep);
         }
         session(tx)?.commit()?;
-        Ok(kept)
+        Ok(Some(kept))
     }
 }
 
