@@ -32,13 +32,13 @@ pub(crate) mod sql {
                 (owner_id, user_name, policy_owner, policy_name, position)
             VALUES ($1, $2, $3, 'AdministratorAccess', hiroba_next_revision())
             ON CONFLICT (owner_id, user_name, policy_owner, policy_name) DO NOTHING";
+        /// Whose a credential is, and the hash of its secret.
+        SELECT_CREDENTIAL = "SELECT owner_id, user_name, secret_hash FROM identifier_credential WHERE client_id = $1";
         /// Adds the bootstrap credential, or gives it its secret again.
         UPSERT_CREDENTIAL = "INSERT INTO identifier_credential
                 (client_id, owner_id, user_name, secret_hash, guards, created_at)
             VALUES ($1, $2, $3, $4, '[]', $5)
-            ON CONFLICT (client_id) DO UPDATE SET secret_hash = excluded.secret_hash
-            WHERE identifier_credential.owner_id = excluded.owner_id
-              AND identifier_credential.user_name = excluded.user_name";
+            ON CONFLICT (client_id) DO UPDATE SET secret_hash = excluded.secret_hash";
     }
 }
 
@@ -126,12 +126,21 @@ pub(crate) async fn ensure_administrator(
         if tx.execute(sql::INSERT_ADMINISTRATOR, params![owner, ADMINISTRATOR, now.0])? == 1 {
             tx.execute(sql::INSERT_ADMINISTRATOR_POLICY, params![owner, ADMINISTRATOR, SYSTEM_OWNER])?;
         }
-        let params = params![&credential.client_id, owner, ADMINISTRATOR, &hash, now.0];
-        if tx.execute(sql::UPSERT_CREDENTIAL, params)? == 0 {
-            let client_id = &credential.client_id;
-            return Err(Error::Internal(format!(
-                "client id {client_id} belongs to another user; choose another one"
-            )));
+        let client_id = &credential.client_id;
+        let present = tx.query_opt(sql::SELECT_CREDENTIAL, params![client_id], |row| {
+            Ok((row.text(0)?, row.text(1)?, row.blob(2)?))
+        })?;
+        match present {
+            Some((of, user, _)) if of != owner || user != ADMINISTRATOR => {
+                let problem = format!("client id {client_id} belongs to another user; choose another one");
+                return Err(Error::Internal(problem));
+            }
+            // Most starts change nothing, and what changes nothing waits for no disk.
+            Some((_, _, present)) if present == hash => {}
+            _ => {
+                let params = params![client_id, owner, ADMINISTRATOR, &hash, now.0];
+                tx.execute(sql::UPSERT_CREDENTIAL, params)?;
+            }
         }
         Ok(())
     };
