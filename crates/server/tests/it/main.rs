@@ -1,0 +1,24 @@
+//! The server through its transports, every behaviour on both engines from one source.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its helpers")]
+
+mod clients;
+mod contention;
+mod contract;
+mod crash;
+mod dry_run;
+mod duplicates;
+mod envelope;
+mod expiry;
+mod hostile;
+mod http;
+mod linearizability;
+mod owners;
+mod permissions;
+mod requests;
+mod revisions;
+mod running;
+mod second_factor;
+mod statements;
+mod time_offsets;
+mod tokens;

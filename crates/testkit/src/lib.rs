@@ -1,0 +1,43 @@
+//! What the tests of the server are written with: a database of its own for each test on either engine, the server
+//! inside the test's process or as the real program, clients that control every byte, and checkers of histories.
+//!
+//! Everything here panics when something goes wrong, with what it was doing: a test fails by panicking.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its helpers")]
+
+pub mod api;
+pub mod database;
+pub mod deadline;
+pub mod frames;
+pub mod http;
+pub mod limits;
+pub mod linear;
+pub mod mutex;
+pub mod process;
+pub mod random;
+pub mod secrets;
+pub mod server;
+pub mod shape;
+pub mod socket;
+
+pub use api::Api;
+pub use database::{Database, run};
+pub use deadline::{eventually, within};
+pub use hiroba_store::Engine;
+pub use process::Process;
+pub use random::Random;
+pub use server::TestServer;
+pub use socket::Socket;
+
+/// Makes a test of each function, once for each engine. A function takes a [`Database`].
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($name:ident)+) => {
+        mod sqlite {
+            $(#[test] fn $name() { $crate::run($crate::Engine::Sqlite, super::$name); })+
+        }
+        mod postgres {
+            $(#[test] fn $name() { $crate::run($crate::Engine::Postgres, super::$name); })+
+        }
+    };
+}
