@@ -4,13 +4,14 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY crates crates
 COPY xtask xtask
 # The caches live with the builder, so a changed line does not build every dependency again.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --package hiroba --bin hiroba \
-    && install -D --strip target/release/hiroba /out/hiroba
+    cargo build --profile dist --locked --package hiroba --bin hiroba \
+    && install -D --strip target/dist/hiroba /out/hiroba
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/hiroba --shell /usr/sbin/nologin hiroba \
