@@ -5,6 +5,7 @@ mod limits;
 mod listener;
 mod rest;
 mod socket;
+mod stream;
 mod tls;
 
 pub(crate) use listener::Listener;

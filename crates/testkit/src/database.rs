@@ -15,7 +15,7 @@ use crate::deadline::{TEST, within_time};
 pub const URL: &str = "HIROBA_TEST_DATABASE_URL";
 
 /// Databases on PostgreSQL at once: each server of a test holds up to twenty connections.
-const POSTGRES_MAX: usize = 6;
+const POSTGRES_MAX: usize = 4;
 
 /// A database and a folder, removed when the last handle is dropped.
 #[derive(Debug, Clone)]
@@ -70,8 +70,9 @@ impl Database {
     /// The address of the database on PostgreSQL.
     pub fn url(&self) -> Option<String> {
         let postgres = self.0.postgres.as_ref()?;
-        let (server, _) = postgres.url.rsplit_once('/').expect("a database URL has a path");
-        Some(format!("{server}/{}", postgres.name))
+        let (address, settings) = postgres.url.split_once('?').unwrap_or((&postgres.url, ""));
+        let (server, _) = address.rsplit_once('/').expect("a database URL has a path");
+        Some(format!("{server}/{}?{settings}", postgres.name))
     }
 
     /// A data folder of this name; on SQLite it holds the database.

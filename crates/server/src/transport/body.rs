@@ -45,9 +45,11 @@ fn invalid(service: &str, detail: impl Into<String>) -> ApiError {
     ApiError::bad_request(service, "request", "body", "invalid", detail)
 }
 
-type Place = Option<SemaphorePermit<'static>>;
+/// A place for a large body.
+pub(super) type Place = Option<SemaphorePermit<'static>>;
 
-async fn place() -> Place {
+/// Waits for a place for a large body.
+pub(super) async fn place() -> Place {
     // The semaphore is never closed, so that waiting for it cannot fail.
     LARGE_BODIES.acquire().await.ok()
 }
@@ -119,8 +121,11 @@ pub(super) fn parse(service: &str, bytes: &[u8]) -> Result<Fields, ApiError> {
         let detail = format!("the body must hold at most {JSON_VALUES_MAX} JSON values");
         return Err(ApiError::bad_request(service, "request", "body", "tooMany", detail));
     }
-    serde_json::from_slice(bytes)
-        .map_err(|error| invalid(service, format!("the body is no JSON object: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The error's own text may quote the body, which may hold secrets.
+        let place = format!("line {} column {}", error.line(), error.column());
+        invalid(service, format!("the body is no JSON object ({:?} error at {place})", error.classify()))
+    })
 }
 
 /// An upper bound of the values in a JSON text: one more than its commas, brackets and braces, in texts or not.

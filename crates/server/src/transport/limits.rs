@@ -22,13 +22,15 @@ pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 pub(super) const URL_BYTES_MAX: usize = 64 << 10;
 /// Bytes from which an answer is worth compressing.
 pub(super) const GZIP_BYTES_MIN: usize = 1024;
+/// Read buffer of a socket: most of what an idle one costs.
+pub(super) const READ_BUFFER_BYTES: usize = 4 << 10;
 /// Calls in flight on one socket; further messages wait unread.
 pub(super) const SOCKET_CALLS_MAX: usize = 256;
 /// Time between two pings to a silent socket (BEHAVIOUR T-27).
 pub(super) const PING_PERIOD: Duration = Duration::from_secs(30);
 /// Silence after which a socket is closed (BEHAVIOUR T-27).
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(90);
-/// Time that a socket's peer may take to read one frame.
+/// Time that a peer may take to read what is sent to it.
 pub(super) const SEND_TIME: Duration = Duration::from_secs(30);
 /// Time that running calls get when the server stops.
 pub(super) const STOP_TIME: Duration = Duration::from_secs(20);

@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{HeaderValue, Method, Request, Response, header};
 use bytes::Bytes;
+use hiroba_api::error::ApiError;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::limits::{HANDSHAKE_TIME, HEADER_TIME, STOP_TIME};
+use super::stream::{Meter, Stream};
 use super::{rest, socket, tls};
 use crate::config::Config;
 use crate::pipeline::Pipeline;
@@ -94,6 +96,7 @@ impl Drop for Guard {
 struct Connection {
     shared: Arc<Shared>,
     guard: Arc<Guard>,
+    meter: Arc<Meter>,
 }
 
 async fn accept(
@@ -125,7 +128,8 @@ async fn accept(
         };
         let tls = tls.clone();
         let guard = Guard::new(&shared, place, open.clone());
-        let connection = Connection { shared: Arc::clone(&shared), guard: Arc::new(guard) };
+        let connection =
+            Connection { shared: Arc::clone(&shared), guard: Arc::new(guard), meter: Arc::default() };
         tokio::spawn(async move { serve(stream, tls, &connection).await });
     }
     drop((listener, open));
@@ -153,6 +157,7 @@ async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
     let mut stop = connection.shared.stop.clone();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(128 << 10);
+    let stream = Stream::new(stream, Arc::clone(&connection.meter));
     let service =
         service_fn(
             |request| async move { Ok::<_, std::convert::Infallible>(handle(connection, request).await) },
@@ -183,15 +188,19 @@ async fn handle(connection: &Connection, request: Request<Incoming>) -> Response
                 return plain(text, "application/openmetrics-text; version=1.0.0; charset=utf-8");
             }
             "/" | "/v2" if head.headers.contains_key(header::UPGRADE) => {
-                let response = match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
+                return match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
                     Ok(upgrade) => {
-                        let guard = Arc::clone(&connection.guard);
-                        socket::upgrade(upgrade, Arc::clone(&shared.pipeline), shared.stop.clone(), guard)
+                        let (guard, meter) = (Arc::clone(&connection.guard), Arc::clone(&connection.meter));
+                        let (pipeline, stop) = (Arc::clone(&shared.pipeline), shared.stop.clone());
+                        // The upgrade answers with a head alone.
+                        socket::upgrade(upgrade, pipeline, stop, guard, meter).map(|_| Full::default())
                     }
-                    Err(rejection) => axum::response::IntoResponse::into_response(rejection),
+                    Err(rejection) => {
+                        let detail = format!("the upgrade to a WebSocket cannot be made: {rejection}");
+                        let error = ApiError::bad_request("server", "request", "upgrade", "invalid", detail);
+                        rest::refuse(&shared.pipeline, &head, &error)
+                    }
                 };
-                // The upgrade answers with a head alone.
-                return response.map(|_| Full::default());
             }
             _ => {}
         }

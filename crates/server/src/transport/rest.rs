@@ -36,6 +36,11 @@ pub(super) async fn handle(pipeline: &Pipeline, head: Parts, body: Incoming) -> 
     response(reply, gzip_wanted)
 }
 
+/// Answers a request that is refused before any operation is looked for.
+pub(super) fn refuse(pipeline: &Pipeline, head: &Parts, error: &ApiError) -> Response<Full<Bytes>> {
+    response(pipeline.refuse(error, text(&head.headers, &REQUEST_ID)), false)
+}
+
 /// Finds the operation and makes the flat object: body, then query, then path, of which the later wins.
 async fn read(pipeline: &Pipeline, head: &Parts, body: Incoming) -> Result<(RouteMatch, Fields), ApiError> {
     let url_bytes = head.uri.path_and_query().map_or(0, |path| path.as_str().len());

@@ -13,8 +13,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::body;
-use super::limits::{BODY_BYTES_MAX, PING_PERIOD, SEND_TIME, SILENCE_MAX, SOCKET_CALLS_MAX, STOP_TIME};
+use super::limits::{
+    BODY_BYTES_MAX, PING_PERIOD, READ_BUFFER_BYTES, SEND_TIME, SILENCE_MAX, SOCKET_CALLS_MAX, STOP_TIME,
+};
 use super::listener::Guard;
+use super::stream::Meter;
 use crate::pipeline::{Pipeline, Reply};
 
 /// Why the server closes a socket.
@@ -48,21 +51,26 @@ pub(super) fn upgrade(
     pipeline: Arc<Pipeline>,
     stop: watch::Receiver<bool>,
     guard: Arc<Guard>,
+    meter: Arc<Meter>,
 ) -> Response {
-    let upgrade =
-        upgrade.max_message_size(BODY_BYTES_MAX).max_frame_size(BODY_BYTES_MAX).write_buffer_size(0);
+    meter.start();
+    let upgrade = upgrade
+        .max_message_size(BODY_BYTES_MAX)
+        .max_frame_size(BODY_BYTES_MAX)
+        .write_buffer_size(0)
+        .read_buffer_size(READ_BUFFER_BYTES);
     upgrade.on_upgrade(move |socket| async move {
-        serve(socket, pipeline, stop).await;
+        serve(socket, pipeline, stop, &meter).await;
         drop(guard);
     })
 }
 
-async fn serve(socket: WebSocket, pipeline: Arc<Pipeline>, stop: watch::Receiver<bool>) {
+async fn serve(socket: WebSocket, pipeline: Arc<Pipeline>, stop: watch::Receiver<bool>, meter: &Meter) {
     pipeline.core().metrics.sockets.inc();
     let (sink, stream) = socket.split();
     let (outgoing, queue) = mpsc::channel(SOCKET_CALLS_MAX);
     let writer = tokio::spawn(write(sink, queue));
-    read(stream, &pipeline, outgoing, stop).await;
+    read(stream, &pipeline, outgoing, stop, meter).await;
     // The writer ends when the last call has answered and nobody can send any more.
     if let Err(error) = writer.await {
         tracing::error!(%error, "a socket's writer ended badly");
@@ -97,6 +105,7 @@ async fn read(
     pipeline: &Arc<Pipeline>,
     outgoing: mpsc::Sender<Message>,
     mut stop: watch::Receiver<bool>,
+    meter: &Meter,
 ) {
     let calls = Arc::new(Semaphore::new(SOCKET_CALLS_MAX));
     let reason = loop {
@@ -105,6 +114,7 @@ async fn read(
             message = timeout_at(deadline, stream.next()) => message,
             _ = stop.changed() => break Some(Reason::Stopping),
         };
+        meter.message();
         match message {
             Err(_) => break Some(Reason::Silent),
             Ok(None) => break None,

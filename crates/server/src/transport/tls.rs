@@ -23,8 +23,9 @@ pub(super) fn acceptor(config: &Config) -> anyhow::Result<Option<TlsAcceptor>> {
     let certificate = config.data_dir.join("tls-dev-cert.pem");
     let key = config.data_dir.join("tls-dev-key.pem");
     if !certificate.exists() || !key.exists() {
-        let names =
-            vec!["localhost".to_owned(), "*.localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        // One by one: clients accept no wildcard right below `localhost`.
+        names.extend(hiroba_api::SERVICES.iter().map(|service| format!("{}.localhost", service.segment)));
         let made = rcgen::generate_simple_self_signed(names).context("making a certificate for localhost")?;
         write_private(&key, made.signing_key.serialize_pem().as_bytes())?;
         write_private(&certificate, made.cert.pem().as_bytes())?;

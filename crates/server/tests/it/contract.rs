@@ -12,9 +12,11 @@ use serde_json::Value;
 /// Requests of each type.
 const CASES: u32 = 64;
 
-/// A runner of property tests whose seed is printed.
+/// A runner of property tests whose seed is printed. The variable `HIROBA_TEST_CASES` asks for another number of cases.
 pub(crate) fn runner(cases: u32) -> TestRunner {
     let mut random = Random::new();
+    let wanted = std::env::var("HIROBA_TEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let cases = wanted.unwrap_or(cases);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &random.bytes(32)))
 }

@@ -28,11 +28,11 @@ pub(crate) fn refused_or_closed(what: &str, answer: Option<&Response>) {
 }
 
 /// Fails the test unless the server does what it always does.
-pub(crate) async fn still_answers(server: &TestServer, api: &Api) {
+pub(crate) async fn still_answers(server: &TestServer) {
+    let api = server.api().await;
     let health = api.send(&hiroba_testkit::http::Request::new("GET", "/healthz")).await;
     assert_eq!((health.status, health.text().as_str()), (200, "ok\n"));
-    let fresh = server.api().await;
-    let mutexes = fresh.mutexes("ns", "alive");
+    let mutexes = api.mutexes("ns", "alive");
     mutexes.lock("alive", "t").await.item();
     mutexes.unlock("alive", "t").await.item();
 }

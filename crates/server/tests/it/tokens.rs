@@ -127,11 +127,17 @@ async fn forged_tokens_open_nothing(database: Database) {
     let stranger = other.api().await;
 
     let (project, foreign) = (api.project_token().to_owned(), stranger.project_token().to_owned());
+    let mut socket = Socket::open(server.address()).await;
     for (what, token) in forgeries(&project, &foreign) {
-        let answer =
-            Api::with_project_token(server.address(), &token).mutexes("ns", "u").lock("p", "t").await;
+        let forger = Api::with_project_token(server.address(), &token);
+        check(what, &forger.mutexes("ns", "u").lock("p", "t").await, 401, "projectToken", "invalid");
+        let mut fields =
+            json!({ "namespaceName": "ns", "userId": "u", "propertyId": "p", "transactionId": "t" });
+        fields["xGs2ProjectToken"] = token.as_str().into();
+        let answer = socket.call(("lock", "mutex", "lockByUserId"), fields).await;
         check(what, &answer, 401, "projectToken", "invalid");
     }
+    socket.close().await;
     let player = api.player_token("alice").await;
     let mut swapped = forgeries(&player, &stranger.player_token("alice").await);
     swapped.push(("the project's token", project.clone()));

@@ -108,7 +108,7 @@ async fn sizes(database: Database) {
             answer.refused(400, "request", "lock.request.body.error.tooLong");
         }
     }
-    still_answers(&server, &api).await;
+    still_answers(&server).await;
     server.stop().await;
 }
 
@@ -154,7 +154,7 @@ async fn no_objects(database: Database) {
         "lock.mutex.transactionId.error.require",
     );
     check("white space", answer(&server, "white space", &lock(&api, b" \n".to_vec())).await, Err("invalid"));
-    still_answers(&server, &api).await;
+    still_answers(&server).await;
     server.stop().await;
 }
 
@@ -194,7 +194,7 @@ async fn broken_gzip(database: Database) {
     }
     let request = lock(&api, whole).header("Content-Encoding", "gzip");
     check("as it was", answer(&server, "as it was", &request).await, Ok(()));
-    still_answers(&server, &api).await;
+    still_answers(&server).await;
     server.stop().await;
 }
 
@@ -215,7 +215,7 @@ async fn truncated(database: Database) {
         }
     }
     assert_eq!(server.count("SELECT COUNT(*) FROM lock_mutex").await, 0, "none of them was done");
-    still_answers(&server, &api).await;
+    still_answers(&server).await;
     server.stop().await;
 }
 

@@ -26,7 +26,7 @@ async fn check(server: &TestServer, what: &str, bytes: &[u8]) {
 
 /// Random bytes, of any length.
 async fn garbage(database: Database) {
-    let (server, api) = server(&database).await;
+    let (server, _) = server(&database).await;
     let mut random = Random::new();
     for round in 0..60 {
         let length = 1 << random.below(15);
@@ -39,13 +39,13 @@ async fn garbage(database: Database) {
         }
         check(&server, &format!("round {round}: {:?}", &bytes[..bytes.len().min(80)]), &bytes).await;
     }
-    still_answers(&server, &api).await;
+    still_answers(&server).await;
     server.stop().await;
 }
 
 /// Requests that break a rule of HTTP.
 async fn broken_requests(database: Database) {
-    let (server, api) = server(&database).await;
+    let (server, _) = server(&database).await;
     let post = |headers: &str, body: &str| format!("POST /lock HTTP/1.1\r\nHost: x\r\n{headers}\r\n{body}");
     let cases: Vec<(&str, String)> = vec![
         ("no version", "GET /lock\r\n\r\n".into()),
@@ -100,13 +100,13 @@ async fn broken_requests(database: Database) {
     for (what, request) in &cases {
         check(&server, what, request.as_bytes()).await;
     }
-    still_answers(&server, &api).await;
+    still_answers(&server).await;
     server.stop().await;
 }
 
 /// Heads without measure.
 async fn floods(database: Database) {
-    let (server, api) = server(&database).await;
+    let (server, _) = server(&database).await;
     let head = "GET /lock HTTP/1.1\r\nHost: x\r\n";
     let many = |count: usize| (0..count).map(|number| format!("h{number}: v\r\n")).collect::<String>();
     let cases = [
@@ -128,13 +128,13 @@ async fn floods(database: Database) {
         let answer = connection.request(&Request::new("GET", &target)).await.unwrap();
         refused_or_closed(&format!("a URL of {length} bytes"), answer.as_ref());
     }
-    still_answers(&server, &api).await;
+    still_answers(&server).await;
     server.stop().await;
 }
 
 /// Upgrades that are none.
 async fn broken_upgrades(database: Database) {
-    let (server, api) = server(&database).await;
+    let (server, _) = server(&database).await;
     let without = |name: &str| {
         let mut request = upgrade_request("/");
         request.headers.retain(|(given, _)| given != name);
@@ -157,7 +157,7 @@ async fn broken_upgrades(database: Database) {
     for (what, request) in cases {
         check(&server, what, &request.bytes()).await;
     }
-    still_answers(&server, &api).await;
+    still_answers(&server).await;
     server.stop().await;
 }
 
