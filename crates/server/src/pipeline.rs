@@ -316,17 +316,17 @@ fn avoider(
         credentials.duplication_avoider.as_ref().filter(|key| !key.is_empty() && row.avoids_duplicates());
     let Some(key) = key else { return Ok(None) };
     let count = key.chars().count();
-    if count > AVOIDER_CHARS_MAX || key.contains('\0') {
-        let max = AVOIDER_CHARS_MAX;
-        let detail = format!("a duplication avoider has at most {max} characters, this one has {count}");
+    let refuse = |problem, detail| {
         let service = row.declaration.service.name;
-        return Err(ApiError::bad_request(
-            service,
-            "duplicationAvoider",
-            "duplicationAvoider",
-            "tooLong",
-            detail,
-        ));
+        Err(ApiError::bad_request(service, "duplicationAvoider", "duplicationAvoider", problem, detail))
+    };
+    if count > AVOIDER_CHARS_MAX {
+        let detail =
+            format!("a duplication avoider has at most {AVOIDER_CHARS_MAX} characters, this one has {count}");
+        return refuse("tooLong", detail);
+    }
+    if key.contains('\0') {
+        return refuse("invalid", "a duplication avoider must not hold the character U+0000".to_owned());
     }
     Ok(Some(Avoider::new(row, key.clone(), &request.fields())))
 }
