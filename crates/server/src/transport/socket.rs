@@ -113,6 +113,8 @@ async fn read(
         let message = tokio::select! {
             message = timeout_at(deadline, stream.next()) => message,
             _ = stop.changed() => break Some(Reason::Stopping),
+            // The writer gave up a peer that does not read.
+            () = outgoing.closed() => break None,
         };
         meter.message();
         match message {
