@@ -4,10 +4,11 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 use hiroba_api::contract::Fields;
-use hiroba_api::error::ApiError;
+use hiroba_api::error::{ApiError, ErrorItem, Status};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
 use super::limits::{
     BODY_BYTES_MAX, BODY_TIME, DECOMPRESSED_BYTES_MAX, JSON_VALUES_MAX, LARGE_BODIES_MAX, SMALL_BODY_BYTES,
@@ -24,14 +25,7 @@ pub(super) async fn read_fields(service: &str, body: Incoming, gzip: bool) -> Re
     if body.is_end_stream() {
         return Ok(Fields::new());
     }
-    let collected = tokio::time::timeout(BODY_TIME, collect(service, body)).await;
-    let (bytes, mut place) = collected.map_err(|_| {
-        let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
-        ApiError::one(
-            hiroba_api::Status::Timeout,
-            hiroba_api::ErrorItem::new(service, "request", "body", "failed", detail),
-        )
-    })??;
+    let (bytes, mut place) = collect(service, body).await?;
     let bytes = if gzip { decompress(service, bytes, &mut place).await? } else { bytes };
     parse(service, &bytes)
 }
@@ -45,11 +39,15 @@ fn invalid(service: &str, detail: impl Into<String>) -> ApiError {
     ApiError::bad_request(service, "request", "body", "invalid", detail)
 }
 
-/// A place for a large body.
-pub(super) type Place = Option<SemaphorePermit<'static>>;
+fn too_slow(service: &str) -> ApiError {
+    let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
+    ApiError::one(Status::Timeout, ErrorItem::new(service, "request", "body", "failed", detail))
+}
+
+type Place = Option<SemaphorePermit<'static>>;
 
 /// Waits for a place for a large body.
-pub(super) async fn place() -> Place {
+async fn place() -> Place {
     // The semaphore is never closed, so that waiting for it cannot fail.
     LARGE_BODIES.acquire().await.ok()
 }
@@ -57,14 +55,17 @@ pub(super) async fn place() -> Place {
 async fn collect(service: &str, mut body: Incoming) -> Result<(Vec<u8>, Place), ApiError> {
     let mut bytes = Vec::new();
     let mut large = None;
-    while let Some(frame) = body.frame().await {
+    let mut deadline = Instant::now() + BODY_TIME;
+    while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| too_slow(service))? {
         let frame = frame.map_err(|error| invalid(service, format!("the body broke off: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > BODY_BYTES_MAX {
             return Err(too_long(service, "the body", BODY_BYTES_MAX));
         }
         if bytes.len() + data.len() > SMALL_BODY_BYTES && large.is_none() {
+            let asked = Instant::now();
             large = place().await;
+            deadline += asked.elapsed();
         }
         bytes.extend_from_slice(&data);
     }

@@ -10,11 +10,13 @@ pub(super) const DECOMPRESSED_BYTES_MAX: usize = 24 << 20;
 pub(super) const SMALL_BODY_BYTES: usize = 256 << 10;
 /// Large bodies in memory at once.
 pub(super) const LARGE_BODIES_MAX: usize = 8;
+/// Large socket messages that arrive at once; those who send half of one keep no body waiting.
+pub(super) const LARGE_MESSAGES_MAX: usize = 8;
 /// JSON values in one request: a parsed value takes many times the bytes of its text.
 pub(super) const JSON_VALUES_MAX: usize = 100_000;
 /// Time for a whole request head, and of an idle kept-alive connection.
 pub(super) const HEADER_TIME: Duration = Duration::from_secs(15);
-/// Time for a whole request body.
+/// Time for a whole request body, and for the rest of a large socket message; waiting for a place is not counted.
 pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
 /// Time for the TLS handshake.
 pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);

@@ -116,7 +116,10 @@ async fn read(
             // The writer gave up a peer that does not read.
             () = outgoing.closed() => break None,
         };
-        meter.message();
+        match &message {
+            Ok(Some(Ok(Message::Ping(payload) | Message::Pong(payload)))) => meter.control(payload.len()),
+            _ => meter.message(),
+        }
         match message {
             Err(_) => break Some(Reason::Silent),
             Ok(None) => break None,

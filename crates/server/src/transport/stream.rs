@@ -9,13 +9,21 @@ use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Sleep;
 
-use super::body::{Place, place};
-use super::limits::{SEND_TIME, SMALL_BODY_BYTES};
+use super::limits::{BODY_TIME, LARGE_MESSAGES_MAX, SEND_TIME, SMALL_BODY_BYTES};
 
-/// Counts the bytes of the socket message that is arriving. A large one needs one of the places for large bodies, and is
-/// not read on until it has it.
+/// A message that is larger than most holds one of these until it is whole.
+static LARGE_MESSAGES: Semaphore = Semaphore::const_new(LARGE_MESSAGES_MAX);
+
+/// Bytes of a control frame from a client besides its payload: head and mask (RFC 6455, 5.2).
+const CONTROL_FRAME_BYTES: usize = 6;
+
+type Place = Option<SemaphorePermit<'static>>;
+
+/// Counts the bytes of the socket message that is arriving. A large one needs one of the places for large messages, is
+/// not read on until it has it, and gives it up when the rest takes too long.
 #[derive(Default)]
 pub(super) struct Meter {
     active: AtomicBool,
@@ -35,10 +43,17 @@ impl Meter {
         *self.place.lock() = None;
     }
 
-    fn wants_place(&self) -> bool {
-        self.active.load(Ordering::Relaxed)
-            && self.bytes.load(Ordering::Relaxed) > SMALL_BODY_BYTES
-            && self.place.lock().is_none()
+    /// A control frame arrived, perhaps between two parts of a message, which it does not end.
+    pub(super) fn control(&self, payload: usize) {
+        let frame = payload + CONTROL_FRAME_BYTES;
+        // The closure always gives a value, so that the update cannot fail.
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| {
+            Some(bytes.saturating_sub(frame))
+        });
+    }
+
+    fn is_large(&self) -> bool {
+        self.active.load(Ordering::Relaxed) && self.bytes.load(Ordering::Relaxed) > SMALL_BODY_BYTES
     }
 }
 
@@ -47,13 +62,34 @@ pub(super) struct Stream<T> {
     inner: T,
     meter: Arc<Meter>,
     waiting: Option<Pin<Box<dyn Future<Output = Place> + Send>>>,
+    /// When the rest of a large message must have arrived.
+    overdue: Option<Pin<Box<Sleep>>>,
     /// When a write that the peer keeps waiting is given up.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> Stream<T> {
     pub(super) fn new(inner: T, meter: Arc<Meter>) -> Stream<T> {
-        Stream { inner, meter, waiting: None, stalled: None }
+        Stream { inner, meter, waiting: None, overdue: None, stalled: None }
+    }
+
+    /// Waits for the place of a large message, and bounds the time in which it may keep it.
+    fn poll_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.meter.place.lock().is_none() {
+            // The semaphore is never closed, so that waiting for it cannot fail.
+            let waiting =
+                self.waiting.get_or_insert_with(|| Box::pin(async { LARGE_MESSAGES.acquire().await.ok() }));
+            let place = ready!(waiting.as_mut().poll(cx));
+            self.waiting = None;
+            *self.meter.place.lock() = place;
+            self.overdue = None;
+        }
+        let overdue = self.overdue.get_or_insert_with(|| Box::pin(tokio::time::sleep(BODY_TIME)));
+        if overdue.as_mut().poll(cx).is_ready() {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "the rest of a large message did not arrive");
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Bounds the time of a write that is not taken.
@@ -74,11 +110,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Stream<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.meter.wants_place() {
-            let waiting = self.waiting.get_or_insert_with(|| Box::pin(place()));
-            let place = ready!(waiting.as_mut().poll(cx));
-            self.waiting = None;
-            *self.meter.place.lock() = place;
+        if self.meter.is_large() {
+            ready!(self.poll_large(cx))?;
+        } else {
+            self.overdue = None;
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
