@@ -80,21 +80,33 @@ pub(crate) fn credential(config: &Config) -> anyhow::Result<(Credential, bool)> 
         return Ok((Credential { owner_id, client_id, client_secret }, false));
     }
     let path = credential_path(&config.data_dir);
-    match std::fs::read(&path) {
+    let kept = match std::fs::read(&path) {
         Ok(bytes) => {
             let kept: Credential =
                 serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
-            Ok((Credential { owner_id, ..kept }, false))
+            Some(kept)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let entropy = Entropy::default();
-            let made = Credential { owner_id, client_id: entropy.text(), client_secret: entropy.text() };
-            let text = serde_json::to_string_pretty(&made)?;
-            write_private(&path, text.as_bytes())?;
-            Ok((made, true))
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    };
+    let other = match kept {
+        Some(kept) if kept.owner_id == owner_id => return Ok((kept, false)),
+        other => other,
+    };
+    // The folder served another owner, whose credential stays beside the present one's.
+    let aside = |owner: &str| config.data_dir.join(format!("credentials-{owner}.json"));
+    if let Some(other) = other {
+        std::fs::rename(&path, aside(&other.owner_id))?;
+        if std::fs::exists(aside(&owner_id))? {
+            std::fs::rename(aside(&owner_id), &path)?;
+            return credential(config);
         }
-        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
     }
+    let entropy = Entropy::default();
+    let made = Credential { owner_id, client_id: entropy.text(), client_secret: entropy.text() };
+    let text = serde_json::to_string_pretty(&made)?;
+    write_private(&path, text.as_bytes())?;
+    Ok((made, true))
 }
 
 /// Writes a file that only its owner can read; it is there whole or not at all.

@@ -4,6 +4,7 @@ use clap::Parser;
 use hiroba_server::app::App;
 use hiroba_server::clock::Clock;
 use hiroba_server::config::{Command, CommandLine, Config};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -14,6 +15,7 @@ fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::Serve(config) => {
             start_log(&config)?;
+            raise_open_files();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(serve(*config))
         }
@@ -30,6 +32,16 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
         log.init();
     }
     Ok(())
+}
+
+/// Raises the number of open files to the most that is allowed: each connection is one, and many systems start programs
+/// with 1,024.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, current = limit.current, "the number of open files cannot be raised");
+    }
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {

@@ -35,7 +35,7 @@ pub enum Kind {
     /// Any JSON value; only in answers.
     Any,
     /// List of elements of one kind.
-    List(Box<Kind>),
+    List(Box<Shape>),
     /// Object with named fields.
     Model {
         /// Name of the model.
@@ -56,7 +56,7 @@ impl Kind {
             Kind::Long => "long".to_owned(),
             Kind::Bool => "bool".to_owned(),
             Kind::Any => "any".to_owned(),
-            Kind::List(element) => format!("List<{}>", element.notation()),
+            Kind::List(element) => format!("List<{}>", element.kind.notation()),
             Kind::Model { name, .. } => name.clone(),
         }
     }
@@ -319,7 +319,7 @@ impl<T: Field> Field for Option<T> {
 
 impl<T: Field> Field for Vec<T> {
     fn shape() -> Shape {
-        Shape::of(Kind::List(Box::new(T::shape().kind)))
+        Shape::of(Kind::List(Box::new(T::shape())))
     }
 
     fn read(value: Value, at: &At<'_>, errors: &mut Vec<ErrorItem>) -> Option<Self> {

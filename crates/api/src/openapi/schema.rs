@@ -25,7 +25,9 @@ fn kind_schema(service: &str, kind: &Kind, range: Option<(i64, i64)>) -> Value {
         Kind::Long => json!({ "type": "integer", "format": "int64" }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Any => json!({}),
-        Kind::List(element) => json!({ "type": "array", "items": kind_schema(service, element, None) }),
+        Kind::List(element) => {
+            json!({ "type": "array", "items": kind_schema(service, &element.kind, element.range) })
+        }
         Kind::Model { name, .. } => {
             return json!({ "$ref": format!("#/components/schemas/{}", schema_name(service, name)) });
         }

@@ -194,7 +194,7 @@ fn link(heading: &str) -> String {
 fn kind(kind: &Kind) -> String {
     match kind {
         Kind::Model { name, .. } => link(name),
-        Kind::List(element) => format!("list of {}", self::kind(element)),
+        Kind::List(element) => format!("list of {}", self::kind(&element.kind)),
         other => other.notation(),
     }
 }

@@ -208,7 +208,7 @@ pub struct Model {
 
 fn collect(kind: &Kind, models: &mut Vec<Model>) {
     match kind {
-        Kind::List(element) => collect(element, models),
+        Kind::List(element) => collect(&element.kind, models),
         Kind::Model { name, doc, fields } if !models.iter().any(|model| model.name == *name) => {
             models.push(Model { name: name.clone(), doc, fields: fields.clone() });
             for field in fields {

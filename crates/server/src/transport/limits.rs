@@ -20,8 +20,8 @@ pub(super) const HEADER_TIME: Duration = Duration::from_secs(15);
 pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
 /// Time for the TLS handshake.
 pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// Bytes of a request's URL.
-pub(super) const URL_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a request's URL; the HTTP library refuses 65,535 and more with a bare 414.
+pub(super) const URL_BYTES_MAX: usize = 60_000;
 /// Bytes from which an answer is worth compressing.
 pub(super) const GZIP_BYTES_MIN: usize = 1024;
 /// Read buffer of a socket: most of what an idle one costs.

@@ -47,9 +47,9 @@ impl Meter {
     pub(super) fn control(&self, payload: usize) {
         let frame = payload + CONTROL_FRAME_BYTES;
         // The closure always gives a value, so that the update cannot fail.
-        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| {
-            Some(bytes.saturating_sub(frame))
-        });
+        let _ = self
+            .bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| Some(bytes.saturating_sub(frame)));
     }
 
     fn is_large(&self) -> bool {

@@ -43,7 +43,7 @@ fn valid(kind: &Kind, range: Option<(i64, i64)>) -> BoxedStrategy<Value> {
         Kind::Any => Just(Value::Bool(true)).boxed(),
         Kind::List(element) => {
             let (min, max) = (usize::try_from(min).unwrap(), usize::try_from(max.clamp(1, 5)).unwrap());
-            vec(valid(element, None), min..=max).prop_map(Value::from).boxed()
+            vec(valid(&element.kind, element.range), min..=max).prop_map(Value::from).boxed()
         }
         Kind::Model { fields, .. } => object(fields.clone()).prop_map(Value::Object).boxed(),
     }

@@ -113,7 +113,27 @@ async fn a_password_is_of_one_owner(database: Database) {
     server.stop().await;
 }
 
+/// A folder can serve one owner after the other; each keeps the credential of its first start.
+async fn a_folder_keeps_each_owners_credential(database: Database) {
+    let builder = |owner: &str| {
+        let owner = owner.to_owned();
+        TestServer::builder(&database).config(move |config| config.owner_id = owner)
+    };
+    let mut credentials = Vec::new();
+    for owner in ["hiroba", "second", "third", "hiroba", "second"] {
+        let server = builder(owner).start().await;
+        let (client_id, client_secret) = server.credential();
+        Api::login(server.address(), &client_id, &client_secret).await;
+        credentials.push((client_id, client_secret));
+        server.stop().await;
+    }
+    let [hiroba, second, third, again @ ..] = &credentials[..] else { unreachable!("five starts") };
+    assert_eq!(again, [hiroba.clone(), second.clone()]);
+    assert!(third != hiroba && third != second && hiroba != second);
+}
+
 on_both_engines! {
+    a_folder_keeps_each_owners_credential
     data_is_apart
     tokens_are_apart
     a_password_is_of_one_owner
