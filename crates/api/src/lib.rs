@@ -9,6 +9,7 @@ extern crate self as hiroba_api;
 pub mod auth;
 pub mod contract;
 pub mod error;
+pub mod gateway;
 pub mod grn;
 pub mod identifier;
 pub mod lock;
@@ -25,9 +26,9 @@ pub use hiroba_derive::{Model, Operation};
 use contract::{Service, Table};
 
 /// Every service, in the order of the reference pages.
-pub const SERVICES: &[&Service] = &[&identifier::SERVICE, &auth::SERVICE, &lock::SERVICE];
+pub const SERVICES: &[&Service] = &[&identifier::SERVICE, &auth::SERVICE, &gateway::SERVICE, &lock::SERVICE];
 
 /// The table of every operation that this version declares.
 pub fn table() -> Table {
-    Table::new(&[identifier::OPERATIONS, auth::OPERATIONS, lock::OPERATIONS])
+    Table::new(&[identifier::OPERATIONS, auth::OPERATIONS, gateway::OPERATIONS, lock::OPERATIONS])
 }

@@ -21,9 +21,9 @@ macro_rules! text_type {
 
             /// Takes a text that keeps the limits; fails with a sentence that names the one it breaks.
             pub fn new(text: impl Into<String>) -> Result<Self, String> {
-                let at = At { service: "", model: "", member: stringify!($name), range: None };
+                let at = $crate::contract::At { service: "", model: "", member: stringify!($name), range: None };
                 let mut errors = Vec::new();
-                let read = <Self as Field>::read(Value::String(text.into()), &at, &mut errors);
+                let read = <Self as $crate::contract::Field>::read(serde_json::Value::String(text.into()), &at, &mut errors);
                 read.ok_or_else(|| errors.pop().map(|error| error.detail).unwrap_or_default())
             }
 
@@ -57,20 +57,25 @@ macro_rules! text_type {
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
             }
         }
 
-        impl Field for $name {
-            fn shape() -> Shape {
+        impl $crate::contract::Field for $name {
+            fn shape() -> $crate::contract::Shape {
+                use $crate::contract::{Kind, Shape};
                 Shape { range: Some(($min, $max)), ..Shape::of(Kind::String) }
             }
 
-            fn read(value: Value, at: &At<'_>, errors: &mut Vec<ErrorItem>) -> Option<Self> {
-                let at = At { range: at.range.or(Some(($min, $max))), ..*at };
-                let text = String::read(value, &at, errors)?;
+            fn read(
+                value: serde_json::Value,
+                at: &$crate::contract::At<'_>,
+                errors: &mut Vec<$crate::error::ErrorItem>,
+            ) -> Option<Self> {
+                let at = $crate::contract::At { range: at.range.or(Some(($min, $max))), ..*at };
+                let text = <String as $crate::contract::Field>::read(value, &at, errors)?;
                 let check: fn(&str) -> Result<(), &'static str> = $check;
                 match check(&text) {
                     Ok(()) => Some(Self(text)),
@@ -83,6 +88,8 @@ macro_rules! text_type {
         }
     };
 }
+
+pub(crate) use text_type;
 
 fn anything(_text: &str) -> Result<(), &'static str> {
     Ok(())

@@ -1,7 +1,8 @@
 //! The seven namespace operations that every service with namespaces has, declared once. A service adds its settings.
 
 use crate::contract::{Field, Item, Operation, Page, Service};
-use crate::names::GrnText;
+use crate::gateway::MobileNotificationMessage;
+use crate::names::{GrnText, text_type};
 use crate::{Model, error::ErrorItem};
 
 /// Where a namespace's calls are logged.
@@ -9,6 +10,87 @@ use crate::{Model, error::ErrorItem};
 pub struct LogSetting {
     /// GRN of the Log namespace that receives requests and answers.
     pub logging_namespace_id: GrnText,
+}
+
+/// How a service tells players something through Gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Model)]
+pub struct NotificationSetting {
+    /// GRN of the Gateway namespace; `grn:gs2:{region}:{ownerId}:gateway:default` when absent (BEHAVIOUR N-06).
+    pub gateway_namespace_id: Option<GrnText>,
+    /// Whether the player's device is told when no socket is.
+    pub enable_transfer_mobile_notification: Option<bool>,
+    /// Sound on the device.
+    #[field(0..=1024)]
+    pub sound: Option<String>,
+    /// Texts for the device; the one in its language is taken.
+    #[field(0..=64)]
+    pub mobile_notification_messages: Option<Vec<MobileNotificationMessage>>,
+    /// `Enabled`, also when absent, or `Disabled`.
+    pub enable: Option<Enable>,
+}
+
+impl NotificationSetting {
+    /// A setting that only names the Gateway namespace.
+    pub fn of(gateway_namespace_id: String) -> NotificationSetting {
+        NotificationSetting {
+            gateway_namespace_id: Some(GrnText::trusted(gateway_namespace_id)),
+            enable_transfer_mobile_notification: None,
+            sound: None,
+            mobile_notification_messages: None,
+            enable: None,
+        }
+    }
+
+    /// Whether anything is told at all.
+    pub fn is_enabled(&self) -> bool {
+        self.enable.as_deref() != Some("Disabled")
+    }
+}
+
+fn enable(text: &str) -> Result<(), &'static str> {
+    if matches!(text, "Enabled" | "Disabled") { Ok(()) } else { Err("must be `Enabled` or `Disabled`") }
+}
+
+text_type! {
+    /// `Enabled` or `Disabled`.
+    Enable, 0..=128, enable
+}
+
+/// How transactions of a namespace run.
+#[derive(Debug, Clone, PartialEq, Eq, Model)]
+pub struct TransactionSetting {
+    /// Whether the server runs them by itself.
+    #[field(default = 0)]
+    pub enable_auto_run: bool,
+    /// Whether all actions of one take effect together.
+    #[field(default = 0)]
+    pub enable_atomic_commit: bool,
+    /// Whether Distributor runs them.
+    #[field(default = 0)]
+    pub transaction_use_distributor: bool,
+    /// Whether the results of scripts are applied by Distributor.
+    #[field(default = 0)]
+    pub commit_script_result_in_use_distributor: bool,
+    /// Whether acquire actions run as jobs.
+    #[field(default = 0)]
+    pub acquire_action_use_job_queue: bool,
+    /// Whether the transactions of a player run one after the other.
+    pub enable_sequential_execution: Option<bool>,
+    /// GRN of the Distributor namespace; `grn:gs2:{region}:{ownerId}:distributor:default` when absent.
+    pub distributor_namespace_id: Option<GrnText>,
+    /// GRN of the key that signs them.
+    pub key_id: Option<GrnText>,
+    /// GRN of the JobQueue namespace; `grn:gs2:{region}:{ownerId}:queue:default` when absent.
+    pub queue_namespace_id: Option<GrnText>,
+}
+
+/// How transactions of a namespace run, as newer SDKs say it.
+#[derive(Debug, Clone, PartialEq, Eq, Model)]
+pub struct TransactionSettingV2 {
+    /// GRN of the Distributor namespace.
+    pub distributor_namespace_id: Option<GrnText>,
+    /// Whether the actions of one may run at the same time.
+    pub enable_parallel_execution: Option<bool>,
 }
 
 /// Answer of `getNamespaceStatus`: `ACTIVE` or `DELETED` (BEHAVIOUR N-12).
@@ -23,7 +105,7 @@ pub trait NamespaceOperations: 'static {
     /// The service.
     const SERVICE: &'static Service;
     /// The namespace model.
-    type Namespace: Field + Send + 'static;
+    type Namespace: Field + Send + Sync + 'static;
     /// `describeNamespaces`.
     type Describe: Operation<Answer = Page<Self::Namespace>>;
     /// `createNamespace`.

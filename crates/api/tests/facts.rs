@@ -56,6 +56,96 @@ const DEVIATIONS: &[Deviation] = &[
         "L-11: returned as in the early model",
     ),
     deviation("identifier.Identifier", "clientSecret", "missing", "I-02: returned once, beside the item"),
+    deviation(
+        "gateway.dumpUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "gateway.checkDumpUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "gateway.cleanUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "gateway.checkCleanUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "gateway.prepareImportUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "gateway.importUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "gateway.checkImportUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "gateway.createNamespace",
+        "firebaseSecret",
+        "maxLength 8192 instead of 1024",
+        "G-52: a service account is longer than a server key",
+    ),
+    deviation(
+        "gateway.updateNamespace",
+        "firebaseSecret",
+        "maxLength 8192 instead of 1024",
+        "G-52: a service account is longer than a server key",
+    ),
+    deviation(
+        "gateway.Namespace",
+        "firebaseSecret",
+        "maxLength 8192 instead of 1024",
+        "G-52: a service account is longer than a server key",
+    ),
+    deviation(
+        "gateway.setUserId",
+        "connectionId",
+        "not in the facts",
+        "G-02: accepted, though no SDK sends it",
+    ),
+    deviation(
+        "gateway.setUserIdByUserId",
+        "connectionId",
+        "not in the facts",
+        "G-02: accepted, though no SDK sends it",
+    ),
+    deviation(
+        "gateway.getWebSocketSession",
+        "connectionId",
+        "not in the facts",
+        "G-02: accepted, though no SDK sends it",
+    ),
+    deviation(
+        "gateway.TransactionSetting",
+        "distributorNamespaceId",
+        "required false instead of true",
+        "N-06: its default is filled in where it is used",
+    ),
+    deviation(
+        "gateway.TransactionSetting",
+        "queueNamespaceId",
+        "required false instead of true",
+        "N-06: its default is filled in where it is used",
+    ),
 ];
 
 /// A difference.
@@ -280,10 +370,22 @@ fn compare_operation(row: &Row, fact: &Value, subject: &str, findings: &mut Find
         }
     }
     let infos: Vec<FieldInfo> = fields.into_iter().map(|field| field.info).collect();
+    // What only old SDKs call has nothing but old fields.
+    let current = |fields: Vec<&'_ Value>| -> Vec<Value> {
+        let retired = text(fact, "status").starts_with("retired");
+        let mut fields: Vec<Value> = fields.into_iter().cloned().collect();
+        for field in fields.iter_mut().filter(|_| retired) {
+            field["notInCurrentSdks"] = false.into();
+        }
+        fields
+    };
+    let request = current(request);
+    let request: Vec<&Value> = request.iter().collect();
     compare_fields(&infos, &request, Direction::Request, subject, findings);
     compare_headers(row, fact, subject, findings);
 
-    let result: Vec<&Value> = elements(fact, "result").iter().collect();
+    let result = current(elements(fact, "result").iter().collect());
+    let result: Vec<&Value> = result.iter().collect();
     compare_fields(&reference::answer_fields(row), &result, Direction::Answer, subject, findings);
 }
 
@@ -348,7 +450,7 @@ fn compare_field(
     }
     findings.differ(at, "type", shape.kind.notation().as_str(), text(fact, "type"));
     // A required field with a default may be left out: the default stands for it.
-    let defaulted = shape.default.is_some() && fact["default"].is_number();
+    let defaulted = shape.default.is_some() && (fact["default"].is_number() || fact["default"].is_boolean());
     match (fact["required"].as_bool(), direction) {
         (Some(true), _) if !defaulted => findings.differ(at, "required", !shape.optional, true),
         // An answer may hold more than it must.
@@ -357,6 +459,10 @@ fn compare_field(
     }
     let ours = shape.default.as_deref().and_then(|default| default.parse::<i64>().ok());
     if let (Some(ours), Some(default)) = (ours, fact["default"].as_i64()) {
+        findings.differ(at, "default", ours, default);
+    }
+    let ours = shape.default.as_deref().and_then(|default| default.parse::<bool>().ok());
+    if let (Some(ours), Some(default)) = (ours, fact["default"].as_bool()) {
         findings.differ(at, "default", ours, default);
     }
     let (min_word, max_word) = match shape.kind {

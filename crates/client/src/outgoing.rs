@@ -58,11 +58,7 @@ impl Outgoing {
 
     /// Name of the operation in this variant.
     pub(crate) fn function(&self) -> Cow<'static, str> {
-        let name = self.declaration.name;
-        match self.variant {
-            Variant::ByUser if !name.ends_with("ByUserId") => format!("{name}ByUserId").into(),
-            _ => name.into(),
-        }
+        self.declaration.name_of(self.variant)
     }
 
     /// The call as a socket message (BEHAVIOUR T-21).

@@ -17,6 +17,8 @@ struct OperationOptions {
     policy: Option<String>,
     anonymous: bool,
     repeatable: bool,
+    by_user: bool,
+    model: Option<String>,
 }
 
 impl Parse for OperationOptions {
@@ -30,7 +32,8 @@ impl Parse for OperationOptions {
             return Err(syn::Error::new(path.span(), "the path begins with `/` and leaves the service out"));
         }
         let (mut name, mut component, mut answer, mut policy) = (None, None, None, None);
-        let (mut anonymous, mut repeatable) = (false, false);
+        let mut model = None;
+        let (mut anonymous, mut repeatable, mut by_user) = (false, false, false);
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -40,16 +43,17 @@ impl Parse for OperationOptions {
             match key.to_string().as_str() {
                 "anonymous" => anonymous = true,
                 "repeatable" => repeatable = true,
+                "by_user" => by_user = true,
                 "name" => name = Some(text_value(input)?),
                 "component" => component = Some(text_value(input)?),
+                "model" => model = Some(text_value(input)?),
                 "policy" => policy = Some(text_value(input)?),
                 "answer" => {
                     input.parse::<Token![=]>()?;
                     answer = Some(input.parse()?);
                 }
                 _ => {
-                    let expected =
-                        "expected `name`, `component`, `answer`, `policy`, `anonymous` or `repeatable`";
+                    let expected = "expected `name`, `component`, `model`, `answer`, `policy`, `anonymous`, `by_user` or `repeatable`";
                     return Err(syn::Error::new(key.span(), expected));
                 }
             }
@@ -64,6 +68,8 @@ impl Parse for OperationOptions {
             policy,
             anonymous,
             repeatable,
+            by_user,
+            model,
             method,
         })
     }
@@ -86,12 +92,14 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = declared_fields(input)?;
     check_path(&options, &fields, input)?;
 
-    let OperationOptions { method, path, name, component, answer, anonymous, repeatable, .. } = &options;
+    let OperationOptions { method, path, name, component, answer, anonymous, repeatable, by_user, .. } =
+        &options;
     let method = method.to_string();
     let policy = match &options.policy {
         Some(policy) => quote!(::core::option::Option::Some(#policy)),
         None => quote!(::core::option::Option::None),
     };
+    let model = options.model.as_ref().unwrap_or(component);
     let ident = &input.ident;
     let doc = doc_text(&input.attrs);
     let specs = fields.iter().map(|field| &field.spec);
@@ -110,9 +118,11 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
                     path: #path,
                     name: #name,
                     component: #component,
+                    model: #model,
                     policy: #policy,
                     anonymous: #anonymous,
                     repeatable: #repeatable,
+                    by_user: #by_user,
                     doc: #doc,
                     specs: &[#(#specs),*],
                     fields: <Self as ::hiroba_api::contract::Operation>::describe,

@@ -10,11 +10,15 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::bootstrap::{self, Credential};
 use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterMetrics};
 use crate::config::Config;
 use crate::error::Error;
+use crate::hub::{Hub, HubMetrics, Limits};
 use crate::metrics::{Metrics, StoreMetrics};
-use crate::pipeline::{Access, Core, Pipeline, Tokens};
+use crate::pipeline::{Access, Core, Pipeline, Running, Tokens};
 use crate::registry::Registry;
+use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, notify_now};
+use crate::services::namespaces::NamespaceCache;
 use crate::transport::Listener;
 use crate::{services, sweeper};
 
@@ -22,8 +26,10 @@ use crate::{services, sweeper};
 const HASHES_MAX: usize = 2;
 
 /// Every change of the schema, oldest first. A released one never changes.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "foundation", sql: include_str!("../migrations/0001_foundation.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "foundation", sql: include_str!("../migrations/0001_foundation.sql") },
+    Migration { version: 2, name: "gateway", sql: include_str!("../migrations/0002_gateway.sql") },
+];
 
 impl Core {
     /// Computes a password hash off the tasks that serve calls.
@@ -46,7 +52,9 @@ pub struct App {
     credential: Credential,
     credential_is_new: bool,
     stop: watch::Sender<bool>,
-    sweeper: tokio::task::JoinHandle<()>,
+    /// Ends what sockets need until the last one has closed.
+    leave: watch::Sender<bool>,
+    background: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl App {
@@ -61,13 +69,36 @@ impl App {
         bootstrap::ensure_administrator(&store, &clock, &credential).await?;
 
         let table = Arc::new(hiroba_api::table());
+        let (hub_metrics, mobile_metrics) = (HubMetrics::default(), MobileMetrics::default());
+        let (hub, closed) = Hub::new(Limits::new(&config), hub_metrics.clone());
+        let cluster_metrics = ClusterMetrics::default();
+        let cluster = match &config.nats_url {
+            Some(url) => {
+                let installation = bootstrap::installation(&store).await?;
+                // In a box, since the future is large and most servers never make it.
+                Some(Box::pin(Cluster::connect(url, &installation, cluster_metrics.clone())).await?)
+            }
+            None => None,
+        };
         let core = Arc::new(Core {
             store,
             tokens: Tokens::new(&key),
             access: Access::new(Arc::clone(&table)),
             clock,
             project: Arc::new(Project { region: config.region.clone(), owner: config.owner_id.clone() }),
-            metrics: Metrics::new(Arc::clone(&table), &store_metrics),
+            metrics: Metrics::new(
+                Arc::clone(&table),
+                &store_metrics,
+                &hub_metrics,
+                &cluster_metrics,
+                &mobile_metrics,
+            ),
+            hub,
+            cluster,
+            namespaces: NamespaceCache::default(),
+            running: Running::default(),
+            warned: Warned::default(),
+            mobile: Mobile::new(&config, mobile_metrics)?,
             hashing: Semaphore::new(HASHES_MAX),
             table,
         });
@@ -76,9 +107,16 @@ impl App {
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&core), registry));
 
         let (stop, stopping) = watch::channel(false);
-        let sweeper = tokio::spawn(sweeper::run(Arc::clone(&core), stopping.clone()));
+        node::join(&core).await?;
+        let (leave, leaving) = watch::channel(false);
+        let background = vec![
+            tokio::spawn(sweeper::run(Arc::clone(&core), stopping.clone())),
+            tokio::spawn(Mobile::run(Arc::clone(&core), leaving.clone())),
+            tokio::spawn(Cluster::run(Arc::clone(&core), leaving.clone())),
+            tokio::spawn(node::run(Arc::clone(&core), closed, leaving)),
+        ];
         let listener = Listener::start(&config, pipeline, stopping).await?;
-        Ok(App { core, listener, credential, credential_is_new, stop, sweeper })
+        Ok(App { core, listener, credential, credential_is_new, stop, leave, background })
     }
 
     /// Address that the server listens on.
@@ -107,6 +145,24 @@ impl App {
         Ok(sweeper::sweep(&self.core).await?)
     }
 
+    /// Tells a player of this owner something, as a service does through its notification setting.
+    pub async fn notify(
+        &self,
+        namespace: &str,
+        user: &str,
+        subject: &str,
+        payload: &str,
+    ) -> anyhow::Result<()> {
+        let notice = Notice {
+            issuer: "server".to_owned(),
+            subject: subject.to_owned(),
+            payload: payload.to_owned(),
+            sound: None,
+            messages: Vec::new(),
+        };
+        Ok(notify_now(&self.core, namespace, user, notice).await?)
+    }
+
     /// Rows that a statement finds, for tests that look behind the API.
     pub async fn count(&self, statement: &'static str) -> anyhow::Result<i64> {
         let count = self.core.store.read(move |tx| tx.query_opt(statement, &[], |row| row.int(0))).await;
@@ -119,8 +175,11 @@ impl App {
         // Nobody listens any more when everything has ended by itself.
         let _ = self.stop.send(true);
         self.listener.finished().await;
-        if let Err(error) = self.sweeper.await {
-            tracing::warn!(%error, "the sweeper ended badly");
+        let _ = self.leave.send(true);
+        for task in self.background {
+            if let Err(error) = task.await {
+                tracing::warn!(%error, "a task in the background ended badly");
+            }
         }
         self.core.store.close().await;
     }

@@ -56,12 +56,23 @@ pub struct Credential {
 
 /// The key that signs tokens; the same on every node and after every start.
 pub(crate) async fn signing_key(store: &Store) -> Result<Vec<u8>, Error> {
+    random_setting(store, "token_key").await
+}
+
+/// Name of the installation: of all nodes on one store.
+pub(crate) async fn installation(store: &Store) -> Result<String, Error> {
+    let name = random_setting(store, "installation").await?;
+    Ok(data_encoding::HEXLOWER.encode(&name[..8.min(name.len())]))
+}
+
+/// A setting that is drawn once.
+async fn random_setting(store: &Store, name: &'static str) -> Result<Vec<u8>, Error> {
     let fresh = random_bytes();
     store
         .write(move |tx| {
-            tx.execute(sql::INSERT_SETTING, params!["token_key", fresh.as_slice()])?;
-            let key = tx.query_opt(sql::SELECT_SETTING, params!["token_key"], |row| row.blob(0))?;
-            key.ok_or_else(|| Error::Internal("the token key is missing".to_owned()))
+            tx.execute(sql::INSERT_SETTING, params![name, fresh.as_slice()])?;
+            let value = tx.query_opt(sql::SELECT_SETTING, params![name], |row| row.blob(0))?;
+            value.ok_or_else(|| Error::Internal(format!("the setting {name} is missing")))
         })
         .await
 }

@@ -33,6 +33,9 @@ pub struct Config {
     /// PostgreSQL database that replaces the embedded store: `postgres://user:password@host:port/database`.
     #[arg(long, env = "HIROBA_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// NATS server that links the nodes on one PostgreSQL database: `nats://host:4222`, several with commas between.
+    #[arg(long, env = "HIROBA_NATS_URL", hide_env_values = true, requires = "database_url")]
+    pub nats_url: Option<String>,
     /// Region in the GRNs that the server makes.
     #[arg(long, env = "HIROBA_REGION", default_value = "ap-northeast-1", value_parser = grn_part)]
     pub region: String,
@@ -57,6 +60,28 @@ pub struct Config {
     /// Most connections at once, sockets included; further ones are closed at once.
     #[arg(long, env = "HIROBA_CONNECTIONS_MAX", default_value_t = 20_000)]
     pub connections_max: usize,
+    /// Where mobile notifications are sent, an instance of Firebase Cloud Messaging.
+    #[arg(long, env = "HIROBA_FIREBASE_ENDPOINT", default_value = "https://fcm.googleapis.com")]
+    pub firebase_endpoint: String,
+    /// Where grants for mobile notifications come from; the service account's own `token_uri` is not looked at.
+    #[arg(
+        long,
+        env = "HIROBA_FIREBASE_TOKEN_ENDPOINT",
+        default_value = "https://oauth2.googleapis.com/token"
+    )]
+    pub firebase_token_endpoint: String,
+    /// Sockets that one player may have in one Gateway namespace.
+    #[arg(long, env = "HIROBA_PLAYER_SOCKETS_MAX", default_value_t = 100)]
+    pub player_sockets_max: usize,
+    /// Bytes of notifications that may wait for one socket; beyond that it is closed.
+    #[arg(long, env = "HIROBA_SOCKET_QUEUE_BYTES_MAX", default_value_t = 1 << 20)]
+    pub socket_queue_bytes_max: usize,
+    /// Seconds between two pings to a socket.
+    #[arg(long, env = "HIROBA_SOCKET_PING_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub socket_ping_seconds: u64,
+    /// Seconds without a frame, answers to pings included, after which a socket is closed.
+    #[arg(long, env = "HIROBA_SOCKET_SILENCE_SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub socket_silence_seconds: u64,
     /// Log lines as JSON objects.
     #[arg(long, env = "HIROBA_LOG_JSON")]
     pub log_json: bool,
@@ -72,6 +97,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data_dir: data_dir.into(),
             database_url: None,
+            nats_url: None,
             region: "ap-northeast-1".to_owned(),
             owner_id: "hiroba".to_owned(),
             client_id: None,
@@ -80,6 +106,12 @@ impl Config {
             tls_key: None,
             tls_dev: false,
             connections_max: 20_000,
+            firebase_endpoint: "https://fcm.googleapis.com".to_owned(),
+            firebase_token_endpoint: "https://oauth2.googleapis.com/token".to_owned(),
+            player_sockets_max: 100,
+            socket_queue_bytes_max: 1 << 20,
+            socket_ping_seconds: 30,
+            socket_silence_seconds: 90,
             log_json: false,
             log: "info".to_owned(),
         }

@@ -34,6 +34,20 @@ pub(crate) struct Cx {
 }
 
 impl Cx {
+    /// The context of what the server does of itself.
+    pub(crate) fn internal(core: &Arc<Core>) -> Cx {
+        Cx {
+            core: Arc::clone(core),
+            project: Arc::clone(&core.project),
+            user: None,
+            now: core.clock.now(),
+            time_offset: 0,
+            entropy: Entropy::default(),
+            offset_token: None,
+            dry_run: false,
+        }
+    }
+
     /// The moment that the call sees.
     pub(crate) fn seen(&self) -> UnixMillis {
         UnixMillis(self.now.0.saturating_add(self.time_offset))

@@ -5,10 +5,12 @@
 pub mod app;
 mod bootstrap;
 pub mod clock;
+mod cluster;
 pub mod config;
 mod cx;
 mod entropy;
 mod error;
+mod hub;
 mod metrics;
 mod pipeline;
 mod registry;

@@ -13,6 +13,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::cluster::ClusterMetrics;
+use crate::hub::HubMetrics;
+use crate::services::gateway::MobileMetrics;
+
 /// Upper bounds of latency buckets in seconds.
 const LATENCY_SECONDS: [f64; 12] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
@@ -96,7 +100,13 @@ impl Observer for StoreMetrics {
 
 impl Metrics {
     /// Metrics for the operations of `table` and for a store.
-    pub(crate) fn new(table: Arc<Table>, store: &StoreMetrics) -> Metrics {
+    pub(crate) fn new(
+        table: Arc<Table>,
+        store: &StoreMetrics,
+        hub: &HubMetrics,
+        cluster: &ClusterMetrics,
+        mobile: &MobileMetrics,
+    ) -> Metrics {
         let rows = table.rows().iter().map(|_| RowMetrics::default()).collect();
         let mut metrics = Metrics {
             table,
@@ -138,6 +148,30 @@ impl Metrics {
             "transaction_retries",
             "Transactions run again after a conflict",
             store.retries.clone(),
+        );
+        registry.register("bindings", "Bindings of players to sockets", hub.bindings.clone());
+        registry.register(
+            "notifications_queued",
+            "Notifications that were queued for a socket",
+            hub.queued.clone(),
+        );
+        registry.register(
+            "slow_readers",
+            "Sockets that were closed because their peers do not read",
+            hub.slow_readers.clone(),
+        );
+        registry.register("nats_connected", "1 while NATS is reached", cluster.connected.clone());
+        registry.register("node_commands_sent", "Commands to other nodes", cluster.sent.clone());
+        registry.register("node_commands_received", "Commands from other nodes", cluster.received.clone());
+        registry.register(
+            "node_commands_lost",
+            "Commands that did not reach another node",
+            cluster.lost.clone(),
+        );
+        registry.register(
+            "mobile_notifications",
+            "Notifications to devices by outcome",
+            mobile.outcomes.clone(),
         );
         metrics
     }

@@ -19,16 +19,20 @@ use hiroba_api::names::UserId;
 use hiroba_store::{Store, StoreError};
 use serde_json::Value;
 
-pub(crate) use access::Access;
-pub(crate) use duplicates::{Avoider, sweep as sweep_answers};
+pub(crate) use access::{Access, STALE_MAX};
+pub(crate) use duplicates::{Avoider, Running, sweep as sweep_answers};
 pub(crate) use tokens::{Claims, LIFETIME_MS, Tokens, Use};
 
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::cx::Cx;
-use crate::entropy::{Entropy, request_id};
+use crate::entropy::request_id;
 use crate::error::Error;
+use crate::hub::{Command, Hub};
 use crate::metrics::Metrics;
 use crate::registry::{AnyHandler, AnyRequest, Call, Registry};
+use crate::services::gateway::{Mobile, Warned};
+use crate::services::namespaces::NamespaceCache;
 
 /// Every statement of the pipeline, for the test that prepares them.
 pub(crate) const STATEMENTS: &[&[&str]] = &[access::sql::ALL, duplicates::sql::ALL];
@@ -46,8 +50,31 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) project: Arc<Project>,
     pub(crate) metrics: Metrics,
+    /// The sockets of this node.
+    pub(crate) hub: Hub,
+    /// The link to the other nodes, where there may be any.
+    pub(crate) cluster: Option<Cluster>,
+    /// Settings of namespaces.
+    pub(crate) namespaces: NamespaceCache,
+    /// Calls with a duplication avoider that run outside of a transaction.
+    pub(crate) running: Running,
+    /// Namespaces that notifications could not go through.
+    pub(crate) warned: Warned,
+    /// Sends to mobile devices.
+    pub(crate) mobile: Mobile,
     /// Password hashes that may be computed at once: each takes tens of milliseconds and 19 MiB.
     pub(crate) hashing: tokio::sync::Semaphore,
+}
+
+impl Core {
+    /// Has a command done on the node that it is for.
+    pub(crate) fn tell(&self, node: &str, command: Command) {
+        if node == self.hub.node() {
+            self.hub.apply(command);
+        } else if let Some(cluster) = &self.cluster {
+            cluster.tell(node, command);
+        }
+    }
 }
 
 /// The road.
@@ -142,17 +169,8 @@ impl Pipeline {
         credentials: &Credentials,
     ) -> Result<Cx, Error> {
         let core = &self.core;
-        let now = core.clock.now();
-        let mut cx = Cx {
-            core: Arc::clone(core),
-            project: Arc::clone(&core.project),
-            user: None,
-            now,
-            time_offset: 0,
-            entropy: Entropy::default(),
-            offset_token: None,
-            dry_run: credentials.dry_run,
-        };
+        let mut cx = Cx { dry_run: credentials.dry_run, ..Cx::internal(core) };
+        let now = cx.now;
         let service = row.declaration.service.name;
         if row.access == Level::Anonymous {
             // A login may come with the token of an earlier one; it then stays in that project.

@@ -107,7 +107,11 @@ impl<O: Operation> AnyHandler for Handler<O> {
                     // The request is shared only with this future.
                     let request = Arc::try_unwrap(request)
                         .map_err(|_| Error::Internal("the request is still in use".to_owned()))?;
-                    json(&handler(call.cx, Arc::new(request.0)).await?)
+                    let (cx, request) = (call.cx, Arc::new(request.0));
+                    match call.avoider {
+                        Some(avoider) => once(store, avoider, &cx, handler(Arc::clone(&cx), request)).await,
+                        None => json(&handler(cx, request).await?),
+                    }
                 }
             }
         })
@@ -144,6 +148,25 @@ async fn write<O: Operation>(
         Outcome::Fresh(answer) => json(&answer),
         Outcome::Kept(answer) => Ok(answer),
     }
+}
+
+/// Makes a call that is no transaction of its own unless its avoider has an answer, and keeps its answer.
+async fn once<A: Serialize>(
+    store: &Store,
+    avoider: Avoider,
+    cx: &Arc<Cx>,
+    call: impl Future<Output = Result<A, Error>>,
+) -> Result<String, Error> {
+    let _running = cx.core.running.begin(&avoider, cx)?;
+    let avoider = Arc::new(avoider);
+    let (asking, asking_cx) = (Arc::clone(&avoider), Arc::clone(cx));
+    if let Some(kept) = store.write(move |tx| asking.answer(tx, &asking_cx)).await? {
+        return Ok(kept);
+    }
+    let answer = json(&call.await?)?;
+    let (keeping_cx, kept) = (Arc::clone(cx), answer.clone());
+    cx.write(move |tx| avoider.keep(tx, &keeping_cx, &kept)).await?;
+    Ok(answer)
 }
 
 fn json(answer: &impl Serialize) -> Result<String, Error> {

@@ -1,6 +1,7 @@
 //! The services. A folder or file per service, a file per resource; none names a transport or an engine.
 
 pub(crate) mod auth;
+pub(crate) mod gateway;
 pub(crate) mod identifier;
 pub(crate) mod lock;
 pub(crate) mod namespaces;
@@ -15,6 +16,7 @@ pub(crate) const SERVICE_VERSION: &str = "2026-11-22";
 pub(crate) fn register(registry: &mut Registry) {
     identifier::register(registry);
     auth::register(registry);
+    gateway::register(registry);
     lock::register(registry);
 }
 
@@ -22,6 +24,9 @@ pub(crate) fn register(registry: &mut Registry) {
 pub(crate) const STATEMENTS: &[&[&str]] = &[
     namespaces::sql::ALL,
     auth::sql::ALL,
+    gateway::firebase::sql::ALL,
+    gateway::node::sql::ALL,
+    gateway::session::sql::ALL,
     identifier::attachment::sql::ALL,
     identifier::credential::sql::ALL,
     identifier::login::sql::ALL,

@@ -1,13 +1,16 @@
-//! Removes in the background what has expired and is invisible already: mutexes, kept answers, federations.
+//! Removes in the background what has expired and is invisible already: mutexes, kept answers, federations, sessions of
+//! killed nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use hiroba_store::Engine;
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::pipeline::{Core, sweep_answers};
 use crate::services::auth;
+use crate::services::gateway::node;
 use crate::services::lock::mutex;
 
 /// Time between two sweeps.
@@ -38,6 +41,10 @@ pub(crate) async fn sweep(core: &Core) -> Result<(), Error> {
     let now = core.clock.now();
     while core.store.write(move |tx| sweep_answers(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
     while core.store.write(move |tx| auth::sweep(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
+    if core.store.engine() == Engine::Postgres {
+        let node = core.hub.node().to_owned();
+        core.store.write(move |tx| node::sweep(tx, &node, now)).await?;
+    }
     Ok(())
 }
 

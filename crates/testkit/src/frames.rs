@@ -76,6 +76,11 @@ impl RawSocket {
         RawSocket { stream, buffer }
     }
 
+    /// Ends its side of the connection without a close frame.
+    pub async fn end_sending(&mut self) {
+        within("the end of sending", self.stream.shutdown()).await.expect("ending a stream");
+    }
+
     /// Sends bytes. The server may have closed the socket already, which is not this function's matter.
     pub async fn send(&mut self, bytes: &[u8]) {
         // What the server says is in the frames that it sent before.

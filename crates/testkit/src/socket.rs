@@ -1,6 +1,6 @@
 //! A WebSocket client that speaks the envelope (BEHAVIOUR T-20 … T-30).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
@@ -19,6 +19,8 @@ pub struct Socket {
     stream: WebSocketStream<Box<dyn Stream>>,
     /// Answers that arrived before somebody waited for them.
     answers: HashMap<String, (u16, Value)>,
+    /// Notifications that arrived before somebody waited for them.
+    notifications: VecDeque<Value>,
     calls: u64,
 }
 
@@ -50,7 +52,7 @@ impl Socket {
         let (stream, _) = connection.into_parts();
         let opening = tokio_tungstenite::client_async(format!("ws://127.0.0.1{path}"), stream);
         let (stream, _) = within("the upgrade", opening).await.expect("opening a socket");
-        Socket { stream, answers: HashMap::new(), calls: 0 }
+        Socket { stream, answers: HashMap::new(), notifications: VecDeque::new(), calls: 0 }
     }
 
     /// Sends a text frame.
@@ -114,6 +116,7 @@ impl Socket {
                 return answer;
             }
             match self.next().await {
+                Event::Frame(frame) if frame["type"] == "notification" => self.notifications.push_back(frame),
                 Event::Frame(mut frame) => {
                     let id = frame["requestId"].as_str().expect("an answer has a request id").to_owned();
                     let status = frame["status"].as_u64().expect("an answer has a status");
@@ -122,6 +125,27 @@ impl Socket {
                 other => panic!("waited for the answer to call {id} and got {other:?}"),
             }
         }
+    }
+
+    /// The next notification, the frame as it is.
+    pub async fn notification(&mut self) -> Value {
+        match self.notifications.pop_front() {
+            Some(notification) => notification,
+            None => match self.next().await {
+                Event::Frame(frame) if frame["type"] == "notification" => frame,
+                other => panic!("waited for a notification and got {other:?}"),
+            },
+        }
+    }
+
+    /// The subjects of the notifications that arrived until now: what was sent before this call and does not come before
+    /// its answer was not sent to this socket.
+    pub async fn subjects(&mut self, project_token: &str) -> Vec<String> {
+        let fields = json!({ "xGs2ProjectToken": project_token });
+        self.call(("gateway", "namespace", "getServiceVersion"), fields).await.ok();
+        let arrived = std::mem::take(&mut self.notifications);
+        let subject = |frame: &Value| frame["body"]["subject"].as_str().expect("a subject").to_owned();
+        arrived.iter().map(subject).collect()
     }
 
     /// Calls an operation. The answer is in the form of REST.

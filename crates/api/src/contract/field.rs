@@ -15,7 +15,7 @@ pub struct Spec {
     pub alias: Option<&'static str>,
     /// Smallest and largest value; of a text the length in characters, of a list the number of elements.
     pub range: Option<(i64, i64)>,
-    /// Value when the field is absent.
+    /// Value when the field is absent; of a truth value 0 or 1.
     pub default: Option<i64>,
     /// Documentation of the field.
     pub doc: &'static str,
@@ -106,7 +106,10 @@ impl FieldInfo {
             shape.range = spec.range;
         }
         if let Some(default) = spec.default {
-            shape.default = Some(default.to_string());
+            shape.default = Some(match shape.kind {
+                Kind::Bool => (default != 0).to_string(),
+                _ => default.to_string(),
+            });
             shape.optional = true;
         }
         FieldInfo { name: spec.name, shape, doc: spec.doc }
@@ -146,7 +149,7 @@ pub trait Field: Sized + Serialize {
         None
     }
 
-    /// The value that a declared default stands for; only integers have declared defaults.
+    /// The value that a declared default stands for; only integers and truth values have declared defaults.
     fn from_default(_default: i64) -> Option<Self> {
         None
     }
@@ -296,6 +299,10 @@ impl Field for bool {
             Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
             _ => invalid(at, errors, "true or false"),
         }
+    }
+
+    fn from_default(default: i64) -> Option<Self> {
+        Some(default != 0)
     }
 }
 

@@ -1,9 +1,11 @@
 //! What an operation is: its declaration, its request type and its answer.
 
+use std::borrow::Cow;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use super::{At, Field, FieldInfo, Fields, Kind, Reader, Shape, Spec};
+use super::{At, Field, FieldInfo, Fields, Kind, Reader, Shape, Spec, Variant};
 use crate::error::ErrorItem;
 use crate::names::{PageToken, UserId};
 
@@ -63,8 +65,12 @@ pub struct Declaration {
     pub name: &'static str,
     /// Model that the operation is about; `x_gs2.component` on the socket.
     pub component: &'static str,
+    /// Model that messages about wrong fields name (BEHAVIOUR E-10); the component where nothing else is said.
+    pub model: &'static str,
     /// Policy action when it is not the name.
     pub policy: Option<&'static str>,
+    /// Whether the path's player is always named by the caller, though the name does not end in `ByUserId`.
+    pub by_user: bool,
     /// Whether no project token is needed.
     pub anonymous: bool,
     /// Whether a duplication avoider is ignored although the operation writes.
@@ -77,6 +83,21 @@ pub struct Declaration {
     pub fields: fn() -> Vec<FieldInfo>,
     /// The answer.
     pub answer: fn() -> Shape,
+}
+
+impl Declaration {
+    /// Whether the only variant is the one whose player the caller names.
+    pub(super) fn is_by_user_only(&self) -> bool {
+        self.by_user || self.name.ends_with("ByUserId")
+    }
+
+    /// Name of the operation in a variant.
+    pub fn name_of(&self, variant: Variant) -> Cow<'static, str> {
+        match variant {
+            Variant::ByUser if !self.is_by_user_only() => format!("{}ByUserId", self.name).into(),
+            _ => self.name.into(),
+        }
+    }
 }
 
 /// A request type that is declared with `#[derive(Operation)]`.

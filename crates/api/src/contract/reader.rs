@@ -4,6 +4,8 @@
 //! of them. The SDKs' habits (`core.json`: numbers as text, `True`, `null` at every depth) are taken here and nowhere
 //! else.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{At, Field, Fields, Operation, Row, Spec, Subject, Variant};
@@ -12,6 +14,9 @@ use crate::names::UserId;
 
 /// Longest access token and time offset token that is looked at, in characters (BEHAVIOUR N-02).
 pub const TOKEN_CHARS_MAX: usize = 1024;
+
+/// Field that names a socket.
+const CONNECTION_ID: &str = "connectionId";
 
 /// Longest duplication avoider, in characters.
 pub const AVOIDER_CHARS_MAX: usize = 128;
@@ -31,6 +36,8 @@ pub struct Credentials {
     pub dry_run: bool,
     /// Caller's request id (`X-GS2-REQUEST-ID`).
     pub request_id: Option<String>,
+    /// Socket that the call arrived on (BEHAVIOUR G-02).
+    pub connection_id: Option<Arc<str>>,
 }
 
 /// A request that passed the reader.
@@ -53,7 +60,7 @@ pub fn decode<O: Operation>(
     let mut errors = Vec::new();
     let mut reader = Reader {
         service: row.declaration.service.name,
-        model: row.declaration.component,
+        model: row.declaration.model,
         fields,
         errors: &mut errors,
         call: Some((row.variant, credentials)),
@@ -105,6 +112,9 @@ impl<'a> Reader<'a> {
         let at = At { service: self.service, model: self.model, member, range: spec.range };
         match value {
             None | Some(Value::Null) => {
+                if let (CONNECTION_ID, Some(id), Some(_)) = (spec.name, self.connection_id(), T::absent()) {
+                    return T::read(Value::String(id.to_string()), &at, self.errors);
+                }
                 if let Some(value) = spec.default.and_then(T::from_default) {
                     return Some(value);
                 }
@@ -138,6 +148,11 @@ impl<'a> Reader<'a> {
                 self.token("timeOffsetToken", credentials.time_offset_token.as_deref(), false);
             }
         }
+    }
+
+    /// The socket that the call arrived on: what an absent `connectionId` means (BEHAVIOUR G-02).
+    fn connection_id(&self) -> Option<&Arc<str>> {
+        self.call.and_then(|(_, credentials)| credentials.connection_id.as_ref())
     }
 
     fn token(&mut self, name: &str, token: Option<&str>, required: bool) {

@@ -139,7 +139,7 @@ fn socket_names(service: &'static Service) -> Vec<&'static str> {
 fn variants(declaration: &Declaration) -> Vec<Variant> {
     if !declaration.path.contains("{userId}") {
         vec![Variant::Plain]
-    } else if declaration.name.ends_with("ByUserId") {
+    } else if declaration.is_by_user_only() {
         vec![Variant::ByUser]
     } else {
         vec![Variant::Me, Variant::ByUser]
@@ -147,10 +147,7 @@ fn variants(declaration: &Declaration) -> Vec<Variant> {
 }
 
 fn row(id: RowId, declaration: &'static Declaration, variant: Variant) -> Row {
-    let name = match variant {
-        Variant::ByUser if !declaration.name.ends_with("ByUserId") => format!("{}ByUserId", declaration.name),
-        _ => declaration.name.to_owned(),
-    };
+    let name = declaration.name_of(variant).into_owned();
     let path = match variant {
         // Rows live as long as the program; there is one table.
         Variant::Me => Box::leak(declaration.path.replacen("{userId}", "me", 1).into_boxed_str()),

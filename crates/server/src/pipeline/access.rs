@@ -16,8 +16,8 @@ use crate::error::Error;
 /// Callers whose permissions are remembered.
 const CACHED_MAX: usize = 10_000;
 
-/// With several nodes on one database, how long another node may act on old permissions.
-const STALE_MAX: Duration = Duration::from_secs(1);
+/// With several nodes on one database, how long another node may act on what was changed on this one.
+pub(crate) const STALE_MAX: Duration = Duration::from_secs(1);
 
 pub(crate) mod sql {
     hiroba_store::statements! {

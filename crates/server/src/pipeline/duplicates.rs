@@ -1,9 +1,12 @@
 //! The duplication avoider (BEHAVIOUR X-01 … X-03): the first answer of a call is kept in the call's own transaction, and
 //! a repeated call gets it instead of being done again.
 
+use std::collections::HashSet;
+
 use hiroba_api::contract::{Fields, Row, UnixMillis};
 use hiroba_api::error::ApiError;
 use hiroba_store::{Tx, params};
+use parking_lot::Mutex;
 
 use crate::cx::Cx;
 use crate::error::Error;
@@ -52,11 +55,16 @@ impl Avoider {
         }
     }
 
+    /// Name of the call, the same for a repeated one.
+    fn name(&self, cx: &Cx) -> String {
+        [cx.owner(), "answer", self.service, &self.method, user(cx), &self.key].join("\n")
+    }
+
     /// The answer of an earlier call with this key.
     ///
     /// Fails with 409 when the earlier call had another request.
     pub(crate) fn answer(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Option<String>, Error> {
-        tx.lock_row(&[cx.owner(), "answer", self.service, &self.method, user(cx), &self.key].join("\n"));
+        tx.lock_row(&self.name(cx));
         let kept = tx.query_opt(
             sql::SELECT_ANSWER,
             params![cx.owner(), self.service, &self.method, user(cx), &self.key, cx.now.0],
@@ -97,6 +105,38 @@ impl Avoider {
             ],
         )?;
         Ok(())
+    }
+}
+
+/// Calls with an avoider whose answer is not kept by the transaction that makes it, while they run.
+#[derive(Debug, Default)]
+pub(crate) struct Running(Mutex<HashSet<String>>);
+
+/// One such call; it has ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct RunningCall<'a> {
+    running: &'a Running,
+    name: String,
+}
+
+impl Running {
+    /// Begins a call.
+    ///
+    /// Fails with 409 while the first call with this avoider runs (BEHAVIOUR X-03).
+    pub(crate) fn begin(&self, avoider: &Avoider, cx: &Cx) -> Result<RunningCall<'_>, Error> {
+        let name = avoider.name(cx);
+        if !self.0.lock().insert(name.clone()) {
+            let detail = "the first call with this duplication avoider still runs; repeat it";
+            let (service, model) = (avoider.service, "duplicationAvoider");
+            return Err(ApiError::conflict(service, model, model, "duplicate", detail).into());
+        }
+        Ok(RunningCall { running: self, name })
+    }
+}
+
+impl Drop for RunningCall<'_> {
+    fn drop(&mut self) {
+        self.running.0.lock().remove(&self.name);
     }
 }
 

@@ -1,15 +1,22 @@
 //! The namespace operations of every service that has namespaces: one set of handlers, one table.
 
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
 use hiroba_api::contract::{Fields, Item, Operation, Page, UnixMillis};
 use hiroba_api::error::ApiError;
 use hiroba_api::names::{NamePrefix, PageLimit, PageToken};
 use hiroba_api::namespace::{NamespaceOperations, Status, read_namespace};
-use hiroba_store::{Row, StoreError, Tx, params};
+use hiroba_store::{Engine, Row, StoreError, Tx, params};
+use quick_cache::sync::Cache;
 use serde_json::Value;
 
 use super::{SERVICE_VERSION, page};
 use crate::cx::{Cx, found};
 use crate::error::Error;
+use crate::pipeline::STALE_MAX;
 use crate::registry::Registry;
 
 pub(crate) mod sql {
@@ -32,6 +39,81 @@ pub(crate) mod sql {
         DELETE_NAMESPACE = "DELETE FROM namespace WHERE owner_id = $1 AND service = $2 AND name = $3
             RETURNING name, description, settings, created_at, updated_at, revision";
     }
+}
+
+/// Namespaces whose settings are remembered.
+const CACHED_MAX: usize = 10_000;
+
+/// The settings of namespaces that hot paths ask for again and again.
+#[derive(Debug)]
+pub(crate) struct NamespaceCache {
+    /// Changes with each change of a namespace; what was loaded before is stale.
+    generation: AtomicU64,
+    loaded: Cache<String, Arc<Loaded>>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    /// The service's namespace model; `None` when there is no such namespace.
+    namespace: Option<Arc<dyn Any + Send + Sync>>,
+    generation: u64,
+    loaded_at: Instant,
+}
+
+impl Default for NamespaceCache {
+    fn default() -> Self {
+        NamespaceCache { generation: AtomicU64::new(0), loaded: Cache::new(CACHED_MAX) }
+    }
+}
+
+impl NamespaceCache {
+    fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The namespace of this name, remembered or read. With several nodes on one database it may be a second old.
+///
+/// Fails with 404 `namespace` when there is none of this name (BEHAVIOUR E-08).
+pub(crate) async fn cached<S: NamespaceData>(cx: &Arc<Cx>, name: &str) -> Result<Arc<S::Namespace>, Error> {
+    let cache = &cx.core.namespaces;
+    let key = [S::SERVICE.name, cx.owner(), name].join("\n");
+    let generation = cache.generation.load(Ordering::SeqCst);
+    let fresh = |loaded: &Arc<Loaded>| {
+        let fresh = cx.core.store.engine() == Engine::Sqlite || loaded.loaded_at.elapsed() < STALE_MAX;
+        loaded.generation == generation && fresh
+    };
+    let loaded = match cache.loaded.get(&key).filter(fresh) {
+        Some(loaded) => loaded,
+        None => {
+            let loaded_at = Instant::now();
+            let (reading, owned) = (Arc::clone(cx), name.to_owned());
+            let read = cx.read(move |tx| read::<S>(tx, &reading, &owned)).await?;
+            let namespace = read.map(|namespace| Arc::new(namespace) as Arc<dyn Any + Send + Sync>);
+            let loaded = Arc::new(Loaded { namespace, generation, loaded_at });
+            cache.loaded.insert(key, Arc::clone(&loaded));
+            loaded
+        }
+    };
+    let namespace = loaded.namespace.clone().and_then(|namespace| namespace.downcast().ok());
+    found(Ok(namespace), S::SERVICE, "namespace", name)
+}
+
+/// The namespace of this name, if there is one.
+pub(crate) fn read<S: NamespaceData>(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    name: &str,
+) -> Result<Option<S::Namespace>, Error> {
+    let params = params![cx.owner(), S::SERVICE.name, name];
+    let stored = tx.query_opt(sql::SELECT_NAMESPACE, params, Stored::read)?;
+    stored.map(|stored| stored.model::<S>(cx)).transpose()
+}
+
+/// The next call must see what this transaction changes.
+fn changed(tx: &mut Tx<'_>, cx: &Cx) {
+    let core = Arc::clone(&cx.core);
+    tx.on_commit(move || core.namespaces.forget());
 }
 
 /// A service whose namespaces are kept here.
@@ -156,6 +238,7 @@ fn create<S: NamespaceData>(
     if tx.execute(sql::INSERT_NAMESPACE, params)? == 0 {
         return Err(ApiError::exists(S::SERVICE.name, "namespace", &name).into());
     }
+    changed(tx, cx);
     let stored = Stored { name, description, settings, created_at: now, updated_at: now, revision: 1 };
     Ok(Item { item: stored.model::<S>(cx)? })
 }
@@ -180,6 +263,7 @@ fn update<S: NamespaceData>(
     let settings = settings_text(fields);
     let params = params![cx.owner(), S::SERVICE.name, &name, description.as_ref(), &settings, cx.now.0];
     let row = tx.query_opt(sql::UPDATE_NAMESPACE, params, Stored::read);
+    changed(tx, cx);
     Ok(Item { item: found(row, S::SERVICE, "namespace", &name)?.model::<S>(cx)? })
 }
 
@@ -192,6 +276,7 @@ fn delete<S: NamespaceData>(
     let row = tx.query_opt(sql::DELETE_NAMESPACE, params![cx.owner(), S::SERVICE.name, &name], Stored::read);
     let stored = found(row, S::SERVICE, "namespace", &name)?;
     S::delete_data(tx, cx, &name)?;
+    changed(tx, cx);
     Ok(Item { item: stored.model::<S>(cx)? })
 }
 

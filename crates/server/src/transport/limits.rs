@@ -28,11 +28,13 @@ pub(super) const GZIP_BYTES_MIN: usize = 1024;
 pub(super) const READ_BUFFER_BYTES: usize = 4 << 10;
 /// Calls in flight on one socket; further messages wait unread.
 pub(super) const SOCKET_CALLS_MAX: usize = 256;
-/// Time between two pings to a silent socket (BEHAVIOUR T-27).
-pub(super) const PING_PERIOD: Duration = Duration::from_secs(30);
-/// Silence after which a socket is closed (BEHAVIOUR T-27).
-pub(super) const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// Time that a peer may take to read what is sent to it.
 pub(super) const SEND_TIME: Duration = Duration::from_secs(30);
+/// Bytes of frames that are written to a socket at once.
+pub(super) const WRITE_BUFFER_BYTES: usize = 16 << 10;
+/// Time that the close frame gets when the peer did not read what came before it.
+pub(super) const LAST_WORD_TIME: Duration = Duration::from_millis(500);
+/// Time that calls get to be answered on a socket that is closed.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// Time that running calls get when the server stops.
 pub(super) const STOP_TIME: Duration = Duration::from_secs(20);

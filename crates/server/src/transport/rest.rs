@@ -129,6 +129,7 @@ fn credentials(headers: &HeaderMap) -> Credentials {
         duplication_avoider: text(headers, &DUPLICATION_AVOIDER),
         dry_run: header(headers, &DRY_RUN).is_some_and(|value| value.eq_ignore_ascii_case("true")),
         request_id: text(headers, &REQUEST_ID),
+        connection_id: None,
     }
 }
 

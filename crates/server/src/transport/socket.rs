@@ -1,9 +1,11 @@
 //! The WebSocket at `/` and `/v2`: every operation, many at once, answers in completion order (BEHAVIOUR T-20 … T-30).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
+use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hiroba_api::contract::{Credentials, Fields};
@@ -14,36 +16,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::body;
 use super::limits::{
-    BODY_BYTES_MAX, PING_PERIOD, READ_BUFFER_BYTES, SEND_TIME, SILENCE_MAX, SOCKET_CALLS_MAX, STOP_TIME,
+    ANSWER_TIME, BODY_BYTES_MAX, LAST_WORD_TIME, READ_BUFFER_BYTES, SEND_TIME, SOCKET_CALLS_MAX, STOP_TIME,
+    WRITE_BUFFER_BYTES,
 };
 use super::listener::Guard;
 use super::stream::Meter;
+use crate::hub::{Connection, Flow, Outgoing, Reason};
 use crate::pipeline::{Pipeline, Reply};
 
-/// Why the server closes a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
-    /// The server stops.
-    Stopping,
-    /// A frame that is no JSON object in a text frame.
-    NotUnderstood,
-    /// A message over the limit.
-    TooLong,
-    /// Nothing arrived for too long.
-    Silent,
-}
-
-impl Reason {
-    fn frame(self) -> CloseFrame {
-        let (code, reason) = match self {
-            Reason::Stopping => (1001, "the server is stopping"),
-            Reason::NotUnderstood => (1003, "send JSON objects in text frames"),
-            Reason::TooLong => (1009, "a message must have at most 8388608 bytes"),
-            Reason::Silent => (1001, "nothing was received for 90 seconds"),
-        };
-        CloseFrame { code, reason: Utf8Bytes::from_static(reason) }
-    }
-}
+/// Frames that are sent in one go.
+const BATCH_MAX: usize = 64;
 
 /// Answers the upgrade and serves the socket.
 pub(super) fn upgrade(
@@ -57,7 +39,7 @@ pub(super) fn upgrade(
     let upgrade = upgrade
         .max_message_size(BODY_BYTES_MAX)
         .max_frame_size(BODY_BYTES_MAX)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .read_buffer_size(READ_BUFFER_BYTES);
     upgrade.on_upgrade(move |socket| async move {
         serve(socket, pipeline, stop, &meter).await;
@@ -66,55 +48,137 @@ pub(super) fn upgrade(
 }
 
 async fn serve(socket: WebSocket, pipeline: Arc<Pipeline>, stop: watch::Receiver<bool>, meter: &Meter) {
+    let hub = &pipeline.core().hub;
     pipeline.core().metrics.sockets.inc();
-    let (sink, stream) = socket.split();
-    let (outgoing, queue) = mpsc::channel(SOCKET_CALLS_MAX);
-    let writer = tokio::spawn(write(sink, queue));
-    read(stream, &pipeline, outgoing, stop, meter).await;
+    let (sink, mut stream) = socket.split();
+    let (connection, queue) = hub.open();
+    let writer = tokio::spawn(write(sink, queue, connection.flow(), hub.limits().ping));
+    read(&mut stream, &pipeline, &connection, stop, meter).await;
+    hub.close(&connection);
     // The writer ends when the last call has answered and nobody can send any more.
+    drop(connection);
     if let Err(error) = writer.await {
         tracing::error!(%error, "a socket's writer ended badly");
     }
+    // Unread bytes would make the system throw away what the peer has not yet read, the close frame among it.
+    let _ = timeout(LAST_WORD_TIME, async { while let Some(Ok(_)) = stream.next().await {} }).await;
     pipeline.core().metrics.sockets.dec();
 }
 
 /// Sends what is queued, and pings. Ends after a close frame, when everybody who could send has gone, or when the peer
 /// does not read.
-async fn write(mut sink: SplitSink<WebSocket, Message>, mut queue: mpsc::Receiver<Message>) {
-    let mut pings = interval(PING_PERIOD);
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut queue: mpsc::UnboundedReceiver<Outgoing>,
+    flow: Arc<Flow>,
+    ping: Duration,
+) {
+    let mut pings = interval(ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.tick().await;
+    let mut batch = Vec::new();
     loop {
-        let message = tokio::select! {
-            message = queue.recv() => match message {
-                Some(message) => message,
-                None => return,
+        let sent = tokio::select! {
+            received = queue.recv_many(&mut batch, BATCH_MAX) => match received {
+                0 => return,
+                _ => send(&mut sink, &mut batch, &flow).await,
             },
-            _ = pings.tick() => Message::Ping(Vec::new().into()),
+            _ = pings.tick() => {
+                let ping = Message::Ping(Bytes::new());
+                timeout(SEND_TIME, sink.send(ping)).await.map_or(Sent::Never, |sent| Sent::of(&sent))
+            }
+            () = flow.overflow() => Sent::TooMuch,
         };
-        let last = matches!(message, Message::Close(_));
-        let sent = timeout(SEND_TIME, sink.send(message)).await;
-        if last || !matches!(sent, Ok(Ok(()))) {
-            return;
+        match sent {
+            Sent::All => {}
+            Sent::Never => return,
+            Sent::TooMuch => {
+                // What is half written must be written to its end before; a peer that reads again gets both.
+                let _ = timeout(LAST_WORD_TIME, sink.send(close_message(Reason::SlowReader))).await;
+                return;
+            }
         }
     }
 }
 
+/// How sending went.
+enum Sent {
+    All,
+    /// The socket is closed, or its peer does not read.
+    Never,
+    /// More was queued meanwhile than may be.
+    TooMuch,
+}
+
+impl Sent {
+    fn of<E>(sent: &Result<(), E>) -> Sent {
+        if sent.is_ok() { Sent::All } else { Sent::Never }
+    }
+}
+
+/// Sends all of `batch` in as few writes as possible.
+async fn send(sink: &mut SplitSink<WebSocket, Message>, batch: &mut Vec<Outgoing>, flow: &Flow) -> Sent {
+    let mut last = false;
+    let sending = async {
+        // Places in flight are given up when the answers are sent.
+        let mut places = Vec::new();
+        let mut bytes = 0;
+        for outgoing in batch.drain(..) {
+            bytes += outgoing.queued_bytes();
+            let message = match outgoing {
+                Outgoing::Answer { text, place } => {
+                    places.push(place);
+                    Message::Text(text.into())
+                }
+                Outgoing::Notification(frame) => match Utf8Bytes::try_from(frame) {
+                    Ok(text) => Message::Text(text),
+                    Err(error) => {
+                        tracing::error!(%error, "a notification is no UTF-8");
+                        continue;
+                    }
+                },
+                Outgoing::Close(reason) => {
+                    last = true;
+                    close_message(reason)
+                }
+            };
+            sink.feed(message).await?;
+            if last {
+                break;
+            }
+        }
+        let flushed = sink.flush().await;
+        flow.sent(bytes);
+        flushed
+    };
+    let sent = tokio::select! {
+        sent = timeout(SEND_TIME, sending) => sent.map_or(Sent::Never, |sent| Sent::of(&sent)),
+        () = flow.overflow() => Sent::TooMuch,
+    };
+    if last { Sent::Never } else { sent }
+}
+
+fn close_message(reason: Reason) -> Message {
+    Message::Close(Some(CloseFrame { code: reason.code(), reason: Utf8Bytes::from_static(reason.text()) }))
+}
+
 async fn read(
-    mut stream: SplitStream<WebSocket>,
+    stream: &mut SplitStream<WebSocket>,
     pipeline: &Arc<Pipeline>,
-    outgoing: mpsc::Sender<Message>,
+    connection: &Arc<Connection>,
     mut stop: watch::Receiver<bool>,
     meter: &Meter,
 ) {
+    let silence = pipeline.core().hub.limits().silence;
     let calls = Arc::new(Semaphore::new(SOCKET_CALLS_MAX));
     let reason = loop {
-        let deadline = Instant::now() + SILENCE_MAX;
+        let deadline = Instant::now() + silence;
         let message = tokio::select! {
             message = timeout_at(deadline, stream.next()) => message,
             _ = stop.changed() => break Some(Reason::Stopping),
-            // The writer gave up a peer that does not read.
-            () = outgoing.closed() => break None,
+            reason = connection.ending() => break Some(reason),
+            // The writer gave up a peer that does not read, or closed the socket.
+            () = connection.writer_ended() => break None,
         };
         match &message {
             Ok(Some(Ok(Message::Ping(payload) | Message::Pong(payload)))) => meter.control(payload.len()),
@@ -129,13 +193,15 @@ async fn read(
                     break Some(Reason::NotUnderstood);
                 };
                 // The semaphore is never closed. A peer that sends faster than it reads waits here, unread.
-                let Ok(place) = Arc::clone(&calls).acquire_owned().await else { break None };
-                let (pipeline, outgoing) = (Arc::clone(pipeline), outgoing.clone());
+                let place = tokio::select! {
+                    place = Arc::clone(&calls).acquire_owned() => place,
+                    reason = connection.ending() => break Some(reason),
+                };
+                let Ok(place) = place else { break None };
+                let (pipeline, connection) = (Arc::clone(pipeline), Arc::clone(connection));
                 tokio::spawn(async move {
-                    let answer = answer(&pipeline, envelope).await;
-                    // The socket may be gone; the call was made all the same.
-                    let _ = outgoing.send(Message::Text(answer.into())).await;
-                    drop(place);
+                    let answer = answer(&pipeline, envelope, &connection.id).await;
+                    connection.answer(answer, place);
                 });
             }
             Ok(Some(Ok(Message::Binary(_)))) => break Some(Reason::NotUnderstood),
@@ -145,12 +211,17 @@ async fn read(
     };
     if let Some(reason) = reason {
         tracing::debug!(?reason, "closing a socket");
-        if reason == Reason::Stopping {
-            // Calls that run are answered before the socket closes.
+        // Calls that run are answered before the socket closes, the one that closes it among them.
+        let time = match reason {
+            Reason::Stopping => Some(STOP_TIME),
+            Reason::Disconnected | Reason::Replaced | Reason::LeaseLost => Some(ANSWER_TIME),
+            Reason::NotUnderstood | Reason::TooLong | Reason::Silent | Reason::SlowReader => None,
+        };
+        if let Some(time) = time {
             let all = u32::try_from(SOCKET_CALLS_MAX).unwrap_or(u32::MAX);
-            let _ = timeout(STOP_TIME, calls.acquire_many(all)).await;
+            let _ = timeout(time, calls.acquire_many(all)).await;
         }
-        let _ = outgoing.send(Message::Close(Some(reason.frame()))).await;
+        connection.close(reason);
     }
 }
 
@@ -167,11 +238,12 @@ fn is_too_long(error: &axum::Error) -> bool {
 }
 
 /// Takes one call out of its envelope and puts the answer into one (BEHAVIOUR T-21 … T-23).
-async fn answer(pipeline: &Pipeline, mut envelope: Fields) -> String {
+async fn answer(pipeline: &Pipeline, mut envelope: Fields, connection_id: &Arc<str>) -> String {
     let x_gs2 = envelope.remove("x_gs2").unwrap_or(Value::Null);
     let word = |name: &str| x_gs2.get(name).and_then(Value::as_str).unwrap_or_default();
     let request_id = x_gs2.get("requestId").cloned().filter(|id| !id.is_null());
-    let credentials = credentials(&mut envelope);
+    let credentials =
+        Credentials { connection_id: Some(Arc::clone(connection_id)), ..credentials(&mut envelope) };
     let (service, component, function) = (word("service"), word("component"), word("function"));
     let reply = match pipeline.core().table.function(service, component, function) {
         Some(row) => pipeline.call(row.id, envelope, credentials).await,
@@ -226,5 +298,6 @@ fn credentials(envelope: &mut Fields) -> Credentials {
         duplication_avoider: prefixed_avoider.or(plain_avoider),
         dry_run,
         request_id,
+        connection_id: None,
     }
 }

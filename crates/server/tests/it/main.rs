@@ -10,6 +10,7 @@ mod dry_run;
 mod duplicates;
 mod envelope;
 mod expiry;
+mod gateway;
 mod hostile;
 mod http;
 mod linearizability;

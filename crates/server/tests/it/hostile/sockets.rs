@@ -1,7 +1,7 @@
 //! Sockets whose frames are wrong, too many, or never whole (BEHAVIOUR T-20, T-27 … T-29).
 
 use hiroba_testkit::frames::{BINARY, CLOSE, CONTINUATION, End, PING, RawSocket, TEXT, frame, head};
-use hiroba_testkit::{Database, Random, Socket, TestServer, eventually, on_both_engines, within};
+use hiroba_testkit::{Database, Gateway, Random, Socket, TestServer, eventually, on_both_engines, within};
 use serde_json::{Value, json};
 
 use super::{server, still_answers};
@@ -17,7 +17,7 @@ async fn end(server: &TestServer, what: &str, bytes: &[u8]) -> End {
 
 /// Waits until no socket is open any more.
 async fn all_closed(api: &hiroba_testkit::Api) {
-    let none = async || (api.metric("hiroba_sockets").await == 0.0).then_some(());
+    let none = async || (api.clone().metric("hiroba_sockets").await == 0.0).then_some(());
     eventually("the sockets to be closed", none).await;
 }
 
@@ -223,7 +223,29 @@ async fn vanished(database: Database) {
     server.stop().await;
 }
 
+/// A peer that ends its side without a close frame: that is the end of the socket and of its session.
+async fn half_closed(database: Database) {
+    let (server, api) = server(&database).await;
+    let gateway = Gateway::create(&api, "ns").await;
+    let mut socket = RawSocket::open(server.address()).await;
+    let call = |id: &str, function: &str| {
+        let x_gs2 = json!({ "service": "gateway", "component": "webSocketSession", "function": function, "requestId": id });
+        let fields = gateway.fields("alice", json!({ "x_gs2": x_gs2 }));
+        frame(true, TEXT, fields.to_string().as_bytes())
+    };
+    socket.send(&call("1", "setUserIdByUserId")).await;
+    assert!(socket.text().await.contains("connectionId"));
+    socket.send(&call("2", "describeWebSocketSessionsByUserId")).await;
+    socket.end_sending().await;
+    assert_eq!(socket.end().await, End::Dropped);
+    let ended = async || gateway.sessions("alice").await.is_empty().then_some(());
+    eventually("the session's end", ended).await;
+    still_answers(&server).await;
+    server.stop().await;
+}
+
 on_both_engines! {
+    half_closed
     broken_frames
     not_understood
     sizes

@@ -1,0 +1,33 @@
+//! The Gateway service.
+
+mod fcm;
+pub(crate) mod firebase;
+mod mobile;
+pub(crate) mod node;
+mod notify;
+pub(crate) mod session;
+
+use hiroba_api::gateway::Namespaces;
+use hiroba_store::Tx;
+
+pub(crate) use mobile::{Mobile, MobileMetrics};
+pub(crate) use notify::{Notice, Warned, notify_now};
+
+use super::namespaces::{self, NamespaceData};
+use crate::cx::Cx;
+use crate::error::Error;
+use crate::registry::Registry;
+
+pub(crate) fn register(registry: &mut Registry) {
+    namespaces::register::<Namespaces>(registry);
+    session::register(registry);
+    notify::register(registry);
+    firebase::register(registry);
+}
+
+impl NamespaceData for Namespaces {
+    fn delete_data(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<(), Error> {
+        session::delete_all(tx, cx, namespace)?;
+        firebase::delete_all(tx, cx, namespace)
+    }
+}
