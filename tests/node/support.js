@@ -33,6 +33,14 @@ const components = {
     mutex: ['describeMutexes', 'describeMutexesByUserId', 'lock', 'lockByUserId', 'unlock', 'unlockByUserId', 'getMutex',
       'getMutexByUserId', 'deleteMutexByUserId'],
   },
+  gateway: {
+    namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
+      'deleteNamespace'],
+    webSocketSession: ['describeWebSocketSessions', 'describeWebSocketSessionsByUserId', 'setUserId', 'setUserIdByUserId',
+      'sendNotification', 'disconnectByUserId', 'disconnectAll'],
+    firebaseToken: ['setFirebaseToken', 'setFirebaseTokenByUserId', 'getFirebaseToken', 'getFirebaseTokenByUserId',
+      'deleteFirebaseToken', 'deleteFirebaseTokenByUserId', 'sendMobileNotificationByUserId'],
+  },
   auth: { accessToken: ['login', 'loginBySignature', 'federation', 'issueTimeOffsetTokenByUserId'] },
   identifier: {
     user: ['describeUsers', 'createUser', 'updateUser', 'getUser', 'deleteUser'],
@@ -56,6 +64,7 @@ const title = (name) => name[0].toUpperCase() + name.slice(1);
 
 const clients = {
   lock: gs2.lock.Gs2LockRestClient,
+  gateway: gs2.gateway.Gs2GatewayRestClient,
   auth: gs2.auth.Gs2AuthRestClient,
   identifier: gs2.identifier.Gs2IdentifierRestClient,
 };
@@ -157,10 +166,10 @@ function suite(define) {
         await context.sdk.close();
       });
       context.undo = (service, operation, fields) => undo.push([service, operation, fields]);
-      context.namespace = async () => {
+      context.namespace = async (service = 'lock') => {
         const name = unique('ns');
-        await context.call('lock', 'createNamespace', { name });
-        context.undo('lock', 'deleteNamespace', { namespaceName: name });
+        await context.call(service, 'createNamespace', { name });
+        context.undo(service, 'deleteNamespace', { namespaceName: name });
         return name;
       };
       context.user = async () => {

@@ -4,6 +4,7 @@ import pytest
 
 from harness import operations
 from harness.environment import Environment, unique
+from harness.gateway import SET_USER_ID_BY_USER_ID, Sessions
 from harness.sdk import NotFound, Sdk, TRANSPORTS, open_sessions, succeeded
 from harness.wire import Rest, Socket
 
@@ -56,20 +57,30 @@ def socket(open_socket):
     return open_socket()
 
 
-@pytest.fixture
-def make_namespace(admin):
-    """Makes Lock namespaces that go away with the test."""
+def _make_namespaces(service):
     names = []
 
     def make(name=None, **fields):
         name = name or unique("ns")
-        admin.lock.create_namespace(name=name, **fields)
+        service.create_namespace(name=name, **fields)
         names.append(name)
         return name
 
     yield make
     for name in names:
-        _drop(admin.lock.delete_namespace, namespace_name=name)
+        _drop(service.delete_namespace, namespace_name=name)
+
+
+def _discard_namespace(service):
+    name = unique("ns")
+    yield name
+    _drop(service.delete_namespace, namespace_name=name)
+
+
+@pytest.fixture
+def make_namespace(admin):
+    """Makes Lock namespaces that go away with the test."""
+    yield from _make_namespaces(admin.lock)
 
 
 @pytest.fixture
@@ -80,9 +91,57 @@ def namespace(make_namespace):
 @pytest.fixture
 def discard_namespace(admin):
     """A new name for a namespace the test itself creates; it is deleted afterwards if it exists."""
-    name = unique("ns")
-    yield name
-    _drop(admin.lock.delete_namespace, namespace_name=name)
+    yield from _discard_namespace(admin.lock)
+
+
+@pytest.fixture
+def make_gateway(admin):
+    """Makes Gateway namespaces that go away with the test."""
+    yield from _make_namespaces(admin.gateway)
+
+
+@pytest.fixture
+def gateway(make_gateway):
+    """Name of a Gateway namespace."""
+    return make_gateway()
+
+
+@pytest.fixture
+def discard_gateway(admin):
+    """As `discard_namespace`, of Gateway."""
+    yield from _discard_namespace(admin.gateway)
+
+
+@pytest.fixture
+def listen(open_sdk, admin):
+    """Opens sockets of the SDK that nobody is bound to yet."""
+    return lambda: open_sdk("websocket", token=admin.token)
+
+
+@pytest.fixture
+def bound(open_socket, gateway):
+    """Opens raw sockets that are bound by user id, and gives them with their sessions."""
+
+    def bound_(user, namespace=gateway, **fields):
+        socket = open_socket()
+        fields.update(namespaceName=namespace, userId=user)
+        return socket, socket.call(SET_USER_ID_BY_USER_ID, fields).ok()["item"]
+
+    return bound_
+
+
+@pytest.fixture(params=["me", "by_user_id"])
+def sessions(request, sdk, make_gateway):
+    """Binds sockets to players in a new Gateway namespace."""
+    return Sessions(sdk, request.param, make_gateway(), make_gateway())
+
+
+@pytest.fixture(params=TRANSPORTS)
+def dry(request, rest, socket):
+    """Raw calls with the dry run switch of the transport (T-14)."""
+    if request.param == "rest":
+        return lambda operation, fields, switch="true": rest.call(operation, fields, {"X-GS2-DRY-RUN": switch})
+    return lambda operation, fields, switch="true": socket.call(operation, fields, xGs2DryRun=switch)
 
 
 @pytest.fixture

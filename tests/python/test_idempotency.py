@@ -4,6 +4,7 @@ import pytest
 
 from harness import operations
 from harness.environment import unique
+from harness.gateway import recorded_pushes
 from harness.policy import allow, document
 from harness.sdk import Conflict, NotFound, Unauthorized
 
@@ -154,15 +155,84 @@ class TestDuplicationAvoider:
         rest.call(create, {"name": discard_namespace}, headers).refused(400, "lock.namespace.name.error.exists")
 
 
+class TestGateway:
+    """X-01 to X-03 for the calls of Gateway; notifications have tests of their own."""
+
+    NO_TOKEN = "gateway.firebaseToken.firebaseToken.error.notFound"
+
+    @pytest.fixture(params=["me", "by_user_id"])
+    def token(self, request, sdk, gateway):
+        """The Firebase token calls of one user."""
+        user, suffix = unique("user"), "" if request.param == "me" else "_by_user_id"
+        who = {"access_token": sdk.auth.login(user_id=user).token} if request.param == "me" else {"user_id": user}
+
+        def call(verb, **fields):
+            operation = getattr(sdk.gateway, f"{verb}_firebase_token{suffix}")
+            return operation(namespace_name=gateway, **who, **fields).item
+
+        return call
+
+    def test_repeated_token_counts_once_x02(self, sdk, token):
+        first = token("set", token="a", locale="ja", duplication_avoider="x")
+        assert token("set", token="b").revision == 2
+        assert token("set", token="a", locale="ja", duplication_avoider="x").to_dict() == first.to_dict()
+        assert token("get").token == "b"
+        for other in ({"token": "b", "locale": "ja"}, {"token": "a"}):
+            with sdk.refuses_with(Conflict):
+                token("set", duplication_avoider="x", **other)
+        gone = token("delete", duplication_avoider="x")
+        assert token("delete", duplication_avoider="x").to_dict() == gone.to_dict()
+        with sdk.refuses(NotFound, self.NO_TOKEN):
+            token("delete", duplication_avoider="y")
+
+    def test_repeated_disconnect_x02(self, sdk, gateway, listen):
+        """X-02: the second call closes nobody who came after the first."""
+        call = {"namespace_name": gateway, "user_id": unique("user")}
+        listen().gateway.set_user_id_by_user_id(**call)
+        first = sdk.gateway.disconnect_by_user_id(duplication_avoider="x", **call).to_dict()
+        assert len(first["items"]) == 1
+        again = listen().gateway.set_user_id_by_user_id(**call).item
+        assert sdk.gateway.disconnect_by_user_id(duplication_avoider="x", **call).to_dict() == first
+        listed = sdk.gateway.describe_web_socket_sessions_by_user_id(**call).items
+        assert [item.connection_id for item in listed] == [again.connection_id]
+
+    def test_repeated_set_user_id_x02(self, sessions, listen):
+        socket, user = listen(), unique("user")
+        first = sessions.bind(socket, user, duplicationAvoider="x")
+        assert sessions.bind(socket, user, duplicationAvoider="x") == first
+        assert sessions.describe(user) == [first]
+
+    def test_set_user_id_on_another_socket_x03_g02(self, sessions, listen):
+        """X-03, G-02: the current connection is part of the request; nobody is told to be bound who is not."""
+        first, second, user = listen(), listen(), unique("user")
+        sessions.bind(first, user, duplicationAvoider="x")
+        with sessions.caller(second).refuses_with(Conflict):
+            sessions.bind(second, user, duplicationAvoider="x")
+
+    def test_repeated_push_x02(self, sdk, environment, gateway):
+        call = {"namespace_name": gateway, "user_id": unique("user")}
+        sdk.gateway.set_firebase_token_by_user_id(token="token", **call)
+        before = recorded_pushes(environment)
+        for _time in range(3):
+            sdk.gateway.send_mobile_notification_by_user_id(
+                subject="s", payload="p", duplication_avoider="x", **call)
+        assert recorded_pushes(environment) - before == 1
+        with sdk.refuses_with(Conflict):
+            sdk.gateway.send_mobile_notification_by_user_id(
+                subject="s", payload="another", duplication_avoider="x", **call)
+
+    def test_not_for_disconnect_all_x01(self, sdk, rest, gateway, listen):
+        """X-01: `disconnectAll` takes no avoider; a repeated one does its work again."""
+        disconnect = operations.operation("gateway", "disconnectAll")
+        call = {"namespace_name": gateway, "user_id": "user-1"}
+        for _time in range(2):
+            listen().gateway.set_user_id_by_user_id(**call)
+            rest.call(disconnect, {"namespaceName": gateway}, {"X-GS2-DUPLICATION-AVOIDER": "x"}).ok()
+            assert sdk.gateway.describe_web_socket_sessions_by_user_id(**call).items == []
+
+
 class TestDryRun:
     """T-14: validated, authorised and evaluated, but nothing is kept."""
-
-    @pytest.fixture(params=["rest", "websocket"])
-    def dry(self, request, rest, socket):
-        """Calls with the dry run switch of the transport."""
-        if request.param == "rest":
-            return lambda operation, fields, switch="true": rest.call(operation, fields, {"X-GS2-DRY-RUN": switch})
-        return lambda operation, fields, switch="true": socket.call(operation, fields, xGs2DryRun=switch)
 
     def test_lock_t14(self, dry, admin, namespace):
         lock = operations.operation("lock", "lockByUserId")
@@ -195,6 +265,17 @@ class TestDryRun:
             admin.identifier.get_identifier(user_name=user, client_id=made["item"]["clientId"])
         dry(operations.operation("identifier", "deleteUser"), {"userName": user}).ok()
         assert admin.identifier.get_user(user_name=user).item.name == user
+
+    def test_firebase_token_t14(self, dry, admin, gateway):
+        fields, call = {"namespaceName": gateway, "userId": "u"}, {"namespace_name": gateway, "user_id": "u"}
+        set_token = operations.operation("gateway", "setFirebaseTokenByUserId")
+        assert dry(set_token, {**fields, "token": "dry"}).ok()["item"]["token"] == "dry"
+        with admin.refuses(NotFound, TestGateway.NO_TOKEN):
+            admin.gateway.get_firebase_token_by_user_id(**call)
+        kept = admin.gateway.set_firebase_token_by_user_id(token="kept", **call).item
+        assert dry(set_token, {**fields, "token": "dry"}).ok()["item"]["revision"] == 2
+        dry(operations.operation("gateway", "deleteFirebaseTokenByUserId"), fields).ok()
+        assert admin.gateway.get_firebase_token_by_user_id(**call).item.to_dict() == kept.to_dict()
 
     def test_validates_t14(self, dry, namespace):
         create = operations.operation("lock", "createNamespace")

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.environment import unique
+from harness.gateway import SET_USER_ID
 from harness.policy import EVERYTHING, allow, common, deny, document
 from harness.sdk import BadRequest, NotFound, Sdk, TRANSPORTS, Unauthorized
 from harness import operations
@@ -255,7 +256,8 @@ def sample(operation, player):
 
 
 PROTECTED = [operation for operation in operations.ALL if not operation.public]
-PLAYER_CALLS = ("lock", "unlock", "getMutex", "loginBySignature")
+PLAYER_CALLS = ("lock", "unlock", "getMutex", "loginBySignature", "setUserId", "describeWebSocketSessions",
+                "setFirebaseToken", "getFirebaseToken", "deleteFirebaseToken")
 UNDECIDED = ("getServiceVersion", "describeMutexes")
 FORBIDDEN_TO_APPLICATIONS = [o for o in PROTECTED if o.name not in PLAYER_CALLS + UNDECIDED]
 
@@ -271,6 +273,17 @@ class TestBuiltIn:
         assert theirs.lock.unlock(transaction_id="t", **call).item.property_id == "p"
         with theirs.refuses_with(BadRequest):
             theirs.auth.login_by_signature(body="body", signature="signature")
+
+    def test_application_may_use_gateway_i13(self, holders, player, gateway, bound):
+        """I-13: the player's own socket and device."""
+        theirs, call = holders["ApplicationAccess"], {"namespace_name": gateway, "access_token": player}
+        _socket, item = bound("user-2")
+        assert theirs.call(SET_USER_ID, {
+            "namespaceName": gateway, "accessToken": player, "connectionId": item["connectionId"]})
+        assert [session.user_id for session in theirs.gateway.describe_web_socket_sessions(**call).items] == ["user-1"]
+        assert theirs.gateway.set_firebase_token(token="token", **call).item.user_id == "user-1"
+        assert theirs.gateway.get_firebase_token(**call).item.token == "token"
+        assert theirs.gateway.delete_firebase_token(**call).item.token == "token"
 
     @pytest.mark.parametrize("operation", FORBIDDEN_TO_APPLICATIONS, ids=str)
     def test_application_may_not_i13(self, holders, player, operation):

@@ -1,4 +1,4 @@
-"""The operations of Lock, Auth and Identifier: where each field travels and how long it may be.
+"""The operations of Lock, Gateway, Auth and Identifier: where each field travels and how long it may be.
 
 Facts of the wire protocol. Paths and fields follow the order in which errors are reported (E-14).
 """
@@ -13,7 +13,7 @@ HEADERS = {
     "duplicationAvoider": "X-GS2-DUPLICATION-AVOIDER",
 }
 
-# Longest value in characters (N-02, N-08, L-01, L-02, A-03, and the models).
+# Longest value in characters (N-02, N-08, L-01, L-02, A-03, G-01, G-40, G-50, G-52, and the models).
 LENGTHS = {
     "namespaceName": 128,
     "name": 128,
@@ -35,14 +35,28 @@ LENGTHS = {
     "signature": 1024,
     "body": 524288,
     "timeOffsetToken": 1024,
+    "sessionId": 128,
+    "connectionId": 128,
+    "subject": 128,
+    "payload": 1024,
+    "sound": 256,
+    "token": 1024,
+    "locale": 64,
+    "firebaseSecret": 8192,
+    "firebaseProjectId": 128,
 }
-# Fields of one operation that have no limit of their own although another operation limits the name.
-UNLIMITED = {
-    ("login", "clientId"),
-    ("loginByUser", "password"),
+# Fields of one operation whose limit is another one than the name has elsewhere; `None` is no limit.
+LENGTHS_OF_ONE = {
+    ("login", "clientId"): None,
+    ("loginByUser", "password"): None,
+    ("sendMobileNotificationByUserId", "subject"): 256,
 }
 NAMES = ("namespaceName", "name", "userName", "securityPolicyName")
 ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken")
+
+
+# What messages about wrong fields name instead of the component (E-10).
+MODELS = {"sendNotification": "sendNotificationEntry"}
 
 
 @dataclass(frozen=True)
@@ -79,10 +93,11 @@ class Operation:
         return "accessToken" in self.fields
 
     def error(self, member, kind):
-        return f"{self.service}.{self.component}.{member}.error.{kind}"
+        model = self.component if kind == "notAuthorized" else MODELS.get(self.name, self.component)
+        return f"{self.service}.{model}.{member}.error.{kind}"
 
     def length(self, field):
-        return None if (self.name, field) in UNLIMITED else LENGTHS.get(field)
+        return LENGTHS_OF_ONE.get((self.name, field), LENGTHS.get(field))
 
     def sample(self, **given):
         """The required fields with values that are valid and, where something is named, name nothing."""
@@ -145,6 +160,10 @@ SAMPLES = {
     "body": "body",
     "signature": "signature",
     "timeOffset": 0,
+    "connectionId": "absent",
+    "subject": "subject",
+    "payload": "payload",
+    "token": "token",
 }
 
 
@@ -184,6 +203,42 @@ mutex getMutexByUserId GET /{namespaceName}/user/{userId}/mutex/{propertyId} tim
 mutex deleteMutexByUserId DELETE /{namespaceName}/user/{userId}/mutex/{propertyId} timeOffsetToken duplicationAvoider
 mutex describeMutexes GET /{namespaceName}/user/me/mutex accessToken pageToken limit #retired
 mutex describeMutexesByUserId GET /{namespaceName}/user/{userId}/mutex pageToken limit timeOffsetToken #retired
+"""))
+
+GATEWAY = list(_operations("gateway", """
+namespace describeNamespaces GET / namePrefix pageToken limit
+namespace createNamespace POST / \
+    name! description transactionSetting transactionSettingV2 firebaseSecret firebaseProjectId logSetting
+namespace getNamespaceStatus GET /{namespaceName}/status
+namespace getNamespace GET /{namespaceName}
+namespace updateNamespace PUT /{namespaceName} \
+    description transactionSetting transactionSettingV2 firebaseSecret firebaseProjectId logSetting
+namespace deleteNamespace DELETE /{namespaceName}
+namespace getServiceVersion GET /system/version
+webSocketSession describeWebSocketSessions GET /{namespaceName}/session/user/me accessToken pageToken limit
+webSocketSession describeWebSocketSessionsByUserId GET /{namespaceName}/session/user/{userId} \
+    pageToken limit timeOffsetToken
+webSocketSession setUserId POST /{namespaceName}/session/user/me/user \
+    accessToken allowConcurrentAccess sessionId force connectionId duplicationAvoider
+webSocketSession setUserIdByUserId POST /{namespaceName}/session/user/{userId}/user \
+    allowConcurrentAccess sessionId force connectionId timeOffsetToken duplicationAvoider
+webSocketSession sendNotification POST /{namespaceName}/session/user/{userId}/notification \
+    subject! payload! enableTransferMobileNotification sound mobileNotificationMessages \
+    timeOffsetToken duplicationAvoider
+webSocketSession disconnectByUserId DELETE /{namespaceName}/session/user/{userId} timeOffsetToken duplicationAvoider
+webSocketSession disconnectAll DELETE /{namespaceName}/session
+webSocketSession getWebSocketSession GET /{namespaceName}/session connectionId #retired
+webSocketSession getWebSocketSessionByConnectionId GET /{namespaceName}/session/{connectionId} #retired
+firebaseToken setFirebaseToken PUT /{namespaceName}/user/me/firebase/token accessToken token! locale duplicationAvoider
+firebaseToken setFirebaseTokenByUserId PUT /{namespaceName}/user/{userId}/firebase/token \
+    token! locale timeOffsetToken duplicationAvoider
+firebaseToken getFirebaseToken GET /{namespaceName}/user/me/firebase/token accessToken
+firebaseToken getFirebaseTokenByUserId GET /{namespaceName}/user/{userId}/firebase/token timeOffsetToken
+firebaseToken deleteFirebaseToken DELETE /{namespaceName}/user/me/firebase/token accessToken duplicationAvoider
+firebaseToken deleteFirebaseTokenByUserId DELETE /{namespaceName}/user/{userId}/firebase/token \
+    timeOffsetToken duplicationAvoider
+firebaseToken sendMobileNotificationByUserId POST /{namespaceName}/user/{userId}/firebase/token/notification \
+    subject! payload! sound mobileNotificationMessages timeOffsetToken duplicationAvoider
 """))
 
 AUTH = list(_operations("auth", """
@@ -228,7 +283,7 @@ projectToken loginByUser POST /projectToken/login/user userName! password! otp #
 password describePasswords GET /user/{userName}/password pageToken limit #retired
 """))
 
-ALL = LOCK + AUTH + IDENTIFIER
+ALL = LOCK + GATEWAY + AUTH + IDENTIFIER
 
 
 def operation(service, name):

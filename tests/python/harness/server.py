@@ -20,17 +20,18 @@ def _free_port():
 
 
 class Server:
-    """One `hiroba serve` on the embedded store in its own folder."""
+    """One `hiroba serve` on the embedded store in its own folder, with further settings such as `PLAYER_SOCKETS_MAX`."""
 
-    def __init__(self, environment, folder):
+    def __init__(self, environment, folder, **settings):
         self.folder = folder
+        self._settings = {f"HIROBA_{name}": str(value) for name, value in settings.items()}
         self.environment = replace(
             environment, url=f"http://127.0.0.1:{_free_port()}", store="sqlite",
             owner_id=unique("owner"), client_id=unique("client"), client_secret=unique("secret"))
         self._process = None
 
     def start(self):
-        env = {k: v for k, v in os.environ.items() if not k.startswith("HIROBA_")}
+        env = {k: v for k, v in os.environ.items() if not k.startswith("HIROBA_")} | self._settings
         mine = self.environment
         with open(os.path.join(self.folder, "log.tmp"), "ab") as log:
             self._process = subprocess.Popen(
@@ -55,6 +56,11 @@ class Server:
                 return response.status == 200
         except OSError:
             return False
+
+    @property
+    def log(self):
+        with open(os.path.join(self.folder, "log.tmp"), encoding="utf-8") as log:
+            return log.read()
 
     def stop(self):
         """Asks the server to stop as an operator does and gives its exit status."""

@@ -1,8 +1,10 @@
 """Raw bytes to the server, for what other SDKs send and the Python SDK does not."""
 
+import collections
 import gzip
 import http.client
 import json
+import socket
 import uuid
 from dataclasses import dataclass
 
@@ -79,10 +81,12 @@ class Rest:
 class Socket:
     """A WebSocket with frames as given."""
 
-    def __init__(self, environment, path="/", token=None):
+    def __init__(self, environment, path="/", token=None, receive_buffer=None):
         self.token = token
+        options = [(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)] if receive_buffer else []
         self.connection = websocket.create_connection(
-            f"ws://{environment.authority}{path}", timeout=ANSWER_SECONDS)
+            f"ws://{environment.authority}{path}", timeout=ANSWER_SECONDS, sockopt=options)
+        self._notifications = collections.deque()
 
     def close(self):
         self.connection.close()
@@ -91,14 +95,43 @@ class Socket:
         self.connection.send(message if isinstance(message, str) else json.dumps(message))
 
     def receive(self):
-        """The next frame; checks what every SDK needs of an answer (core.json, responseEnvelope)."""
-        frame = json.loads(self.connection.recv())
+        """The next answer; checks what every SDK needs of it (core.json, responseEnvelope)."""
+        while True:
+            frame = json.loads(self.connection.recv())
+            if "requestId" in frame:
+                break
+            self._notifications.append(frame)
         assert isinstance(frame["requestId"], str)
         assert isinstance(frame["status"], int)
         assert isinstance(frame["body"], dict)
         assert None not in frame.values(), "a key is left out rather than null"
         assert frame.get("type") != "notification"
         return frame
+
+    def notification(self):
+        """Body of the next notification; checks what every SDK needs of it (core.json, notificationEnvelope)."""
+        frame = self._notifications.popleft() if self._notifications else json.loads(self.connection.recv())
+        assert set(frame) <= {"type", "body", "status"} and frame["type"] == "notification"
+        assert frame.get("status", 200) == 200
+        assert set(frame["body"]) == {"issuer", "subject", "payload"}
+        assert all(isinstance(value, str) for value in frame["body"].values())
+        return frame["body"]
+
+    def last_words(self):
+        """All frames until the server closes the socket, and its code and reason."""
+        frames = []
+        while True:
+            opcode, payload = self.connection.recv_data(control_frame=True)
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                return frames, (int.from_bytes(payload[:2], "big"), payload[2:].decode())
+            if opcode != websocket.ABNF.OPCODE_PING:
+                frames.append(json.loads(payload))
+
+    def closed(self):
+        """Code and reason with which the server closes the socket; nothing else comes before."""
+        frames, close = self.last_words()
+        assert frames == [] and not self._notifications
+        return close
 
     def exchange(self, message):
         """Sends one frame and reads its answer."""
