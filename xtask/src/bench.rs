@@ -1,4 +1,5 @@
-//! `cargo xtask bench lock`: durable lock and unlock pairs, Hiroba beside etcd and Redis on this machine.
+//! `cargo xtask bench`: Hiroba beside its peers on this machine. `bench push` has a file of its own, `bench lock` is here:
+//! durable lock and unlock pairs, beside etcd and Redis.
 //!
 //! All peers run during the whole task and take turns at each number of clients, so that a slow minute of the disk
 //! meets all of them. A waiting peer costs next to nothing.
@@ -8,6 +9,7 @@ mod hiroba;
 mod http;
 mod load;
 mod peer;
+pub(crate) mod push;
 mod redis;
 mod report;
 
@@ -30,6 +32,8 @@ const SYNC_SAMPLES: usize = 200;
 pub(crate) enum BenchTask {
     /// Durable lock and unlock pairs, and the empty call that is their floor.
     Lock(LockArguments),
+    /// Notifications to one socket and to thousands, and the memory of an idle socket.
+    Push(push::PushArguments),
 }
 
 /// Command line of `cargo xtask bench lock`.
@@ -102,7 +106,7 @@ pub(crate) enum Unit {
 /// Runs the measurement.
 pub(crate) fn lock(arguments: &LockArguments) -> Result<()> {
     let binary = if arguments.peers.iter().any(|peer| peer.is_hiroba()) {
-        Some(server_binary(arguments)?)
+        Some(server_binary(arguments.hiroba.as_deref())?)
     } else {
         None
     };
@@ -142,9 +146,10 @@ pub(crate) fn lock(arguments: &LockArguments) -> Result<()> {
     Ok(())
 }
 
-fn server_binary(arguments: &LockArguments) -> Result<PathBuf> {
-    if let Some(binary) = &arguments.hiroba {
-        return Ok(binary.clone());
+/// The given binary of the server, or a release build.
+fn server_binary(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(binary) = given {
+        return Ok(binary.to_path_buf());
     }
     println!("building the server for release");
     Project::load()?.build_server(true)

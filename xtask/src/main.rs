@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod docs;
+mod install;
 mod packages;
 mod postgres;
 mod proc;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Task::Docs(arguments) => docs::run(&arguments).map(|()| true),
         Task::Tidy => tidy::run().map(|()| true),
         Task::Bench(bench::BenchTask::Lock(arguments)) => bench::lock(&arguments).map(|()| true),
+        Task::Bench(bench::BenchTask::Push(arguments)) => bench::push::run(&arguments).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
-//! What the kernel says about a process: its parent and the CPU time it used, from `/proc`.
+//! What the kernel says about a process: its parent, the CPU time it used, its memory, from `/proc`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::time::Duration;
 
 /// One line of `/proc/PID/stat`, reduced to what we use.
@@ -32,6 +33,24 @@ pub(crate) fn cpu_of_tree(pid: i32) -> Result<Duration> {
 /// CPU time of this process.
 pub(crate) fn cpu_of_self() -> Result<Duration> {
     cpu(rustix::process::getpid().as_raw_nonzero().get())
+}
+
+/// Bytes of memory that a process has, resident.
+pub(crate) fn resident(pid: i32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .with_context(|| format!("reading the state of process {pid}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: Option<u64> = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+    Ok(kib.context("the kernel does not say how much memory a process has")? * 1024)
+}
+
+/// Raises the number of open files of this process, and of those that it starts, to the most that is allowed.
+pub(crate) fn raise_open_files(needed: u64) -> Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let most = maximum.unwrap_or(needed);
+    ensure!(most >= needed, "{needed} open files are needed and {most} are allowed: raise the hard limit");
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum })
+        .context("raising the number of open files")
 }
 
 /// Whether a process of that number exists.
@@ -95,5 +114,6 @@ mod tests {
         assert!(descendants(stat(own).unwrap().parent).contains(&own));
         let before = cpu(own).unwrap();
         assert!(cpu_of_tree(own).unwrap() >= before);
+        assert!(resident(own).unwrap() > 1 << 18);
     }
 }

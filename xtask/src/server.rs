@@ -35,12 +35,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the server on a fresh data folder, with the embedded store or the given PostgreSQL database.
+    /// Starts the server on a fresh data folder, with the embedded store or the given PostgreSQL database, and with
+    /// further arguments of `hiroba serve`.
     pub(crate) fn start(
         binary: &Path,
         base: Option<&Path>,
         name: &str,
         database_url: Option<&str>,
+        arguments: &[&str],
     ) -> Result<Self> {
         let folder = TempDir::create(name, base)?;
         let mut command = process::command(binary);
@@ -51,6 +53,7 @@ impl Server {
         if let Some(url) = database_url {
             command.args(["--database-url", url]);
         }
+        command.args(arguments);
         let mut process = Process::start("hiroba", command, &folder.path().join("log"))?;
         let line = process.wait_for_line(READY_TIMEOUT, |line| line.contains(READY))?;
         let url = line.split(READY).nth(1).context("the server printed no address")?.trim().to_owned();

@@ -6,6 +6,7 @@ mod counts;
 mod sdk;
 mod summary;
 
+use crate::packages;
 use crate::postgres::Postgres;
 use crate::process;
 use crate::project::{self, Project};
@@ -126,6 +127,7 @@ fn rust(setting: &Setting<'_>) -> Result<Counts> {
     command.env("HIROBA_BIN", setting.binary()?);
     if setting.postgres.is_some() {
         command.env("HIROBA_TEST_DATABASE_URL", setting.database("hiroba_rust")?);
+        command.env("HIROBA_TEST_NATS_SERVER", packages::ensure("nats-server", "nats-server")?);
     }
     let mut counts = Counts::default();
     let ok = process::run("cargo test", command, RUST_TIMEOUT, |line| counts.read_cargo(line))

@@ -12,7 +12,7 @@ const NAMESPACE: &str = "bench";
 /// Seconds until a mutex frees itself; longer than any pair takes.
 const TTL: u64 = 60;
 
-/// A server with the namespace, and the token of the administrator.
+/// A server, and the token of the administrator.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     address: String,
@@ -20,29 +20,49 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Logs in and creates the namespace.
+    /// Logs in and creates the namespace of the mutexes.
     pub(crate) fn new(address: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("starting a runtime")?;
         runtime.block_on(async {
-            let mut connection = Connection::open(address).await?;
-            let login = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string();
-            let answer = connection
-                .call_ok(&request("POST", "/identifier/projectToken/login", address, &[], &login))
-                .await?;
-            let prepared = Self {
-                address: address.to_owned(),
-                authorization: format!("Bearer {}", text(answer, "access_token")?),
-            };
-            let namespace = json!({"name": NAMESPACE}).to_string();
-            connection.call_ok(&prepared.request("POST", "/lock/", None, &namespace)).await?;
+            let prepared = Self::log_in(address).await?;
+            prepared.create_namespace("lock", NAMESPACE).await?;
             Ok(prepared)
         })
     }
 
-    fn request(&self, method: &str, path: &str, access_token: Option<&str>, body: &str) -> Vec<u8> {
+    /// Logs in only.
+    pub(super) async fn log_in(address: &str) -> Result<Self> {
+        let login = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string();
+        let login = request("POST", "/identifier/projectToken/login", address, &[], &login);
+        let mut connection = Connection::open(address).await?;
+        let token = text(connection.call_ok(&login).await?, "access_token")?;
+        Ok(Self { address: address.to_owned(), authorization: format!("Bearer {token}") })
+    }
+
+    /// Creates a namespace of a service.
+    pub(super) async fn create_namespace(&self, service: &str, name: &str) -> Result<()> {
+        let body = json!({"name": name}).to_string();
+        let create = self.request("POST", &format!("/{service}/"), None, &body);
+        Connection::open(&self.address).await?.call_ok(&create).await?;
+        Ok(())
+    }
+
+    /// Token of the administrator.
+    pub(super) fn project_token(&self) -> &str {
+        self.authorization.trim_start_matches("Bearer ")
+    }
+
+    /// Prepares a call of the administrator, or of the player whose token is given.
+    pub(super) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        access_token: Option<&str>,
+        body: &str,
+    ) -> Vec<u8> {
         let mut headers =
             vec![("X-GS2-CLIENT-ID", CLIENT_ID), ("Authorization", self.authorization.as_str())];
         headers.extend(access_token.map(|token| ("X-GS2-ACCESS-TOKEN", token)));

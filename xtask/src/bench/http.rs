@@ -4,8 +4,10 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Bytes of the largest answer; ours are a few hundred.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of the buffer that a connection starts with; most answers have a few hundred.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes of the largest answer, the one to a notification for many sockets.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A connection and its buffer.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ impl Connection {
     pub(crate) async fn open(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true).context("setting TCP_NODELAY")?;
-        Ok(Self { stream, buffer: vec![0; ANSWER_BYTES_MAX] })
+        Ok(Self { stream, buffer: vec![0; BUFFER_BYTES] })
     }
 
     /// Sends a prepared request and returns status and body of the answer.
@@ -27,6 +29,9 @@ impl Connection {
         self.stream.write_all(request).await.context("sending a request")?;
         let mut filled = 0;
         loop {
+            if filled == self.buffer.len() && filled < ANSWER_BYTES_MAX {
+                self.buffer.resize(filled * 2, 0);
+            }
             let read = self.stream.read(&mut self.buffer[filled..]).await.context("reading an answer")?;
             if read == 0 {
                 bail!("the server closed the connection or its answer is too long");

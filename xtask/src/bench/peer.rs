@@ -47,7 +47,7 @@ impl Running {
                 let binary = binary.context("the server was not built")?;
                 let postgres = if peer == Peer::HirobaPostgres { Some(Postgres::start(base)?) } else { None };
                 let url = postgres.as_ref().map(|postgres| postgres.create_database("hiroba")).transpose()?;
-                let server = Server::start(binary, base, peer.name(), url.as_deref())?;
+                let server = Server::start(binary, base, peer.name(), url.as_deref(), &[])?;
                 let prepared = Prepared::new(server.address())?;
                 Kind::Hiroba { server: Box::new(server), prepared, postgres: postgres.map(Box::new) }
             }

@@ -193,22 +193,25 @@ impl Ratio {
 }
 
 /// The value below which that share of sorted values lies, by nearest rank.
-fn quantile<T: Copy + Default>(sorted: &[T], share: f64) -> T {
+pub(super) fn quantile<T: Copy + Default>(sorted: &[T], share: f64) -> T {
     // The rank is within the length, so neither cast loses anything.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-fn micros(duration: Duration) -> f64 {
+/// Microseconds with one decimal.
+pub(super) fn micros(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e7).round() / 10.0
 }
 
-fn cores() -> usize {
+/// Cores of this machine.
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn processor() -> String {
+/// What the processor calls itself.
+pub(super) fn processor() -> String {
     let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or_else(|| "unknown processor".to_owned(), |(_, name)| name.to_owned())

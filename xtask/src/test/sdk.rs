@@ -2,19 +2,18 @@
 
 use super::counts::Counts;
 use super::{Setting, Store};
+use crate::install::{self, is_current, read, stamp};
 use crate::packages;
 use crate::process;
 use crate::project::Project;
 use crate::server::{self, Server};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 /// Time for all tests of one SDK on one store.
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// File that holds the requirements an installation was made from.
-const STAMP: &str = ".hiroba-stamp";
 
 /// An SDK that we test with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +69,7 @@ pub(crate) fn run(setting: &Setting<'_>, sdk: Sdk, runner: &Path, store: Store) 
         Store::Sqlite => None,
         Store::Postgres => Some(setting.database(&name)?),
     };
-    let mut server = Server::start(binary, None, &name, database.as_deref())?;
+    let mut server = Server::start(binary, None, &name, database.as_deref(), &[])?;
     let mut command = sdk.command(setting, runner);
     command
         .env("HIROBA_URL", &server.url)
@@ -116,7 +115,7 @@ fn prepare_python(tests: &Path, environment: &Path) -> Result<PathBuf> {
         std::fs::remove_dir_all(environment).context("removing the old Python environment")?;
     }
     let create =
-        || install("python3 -m venv", process::command("python3").args(["-m", "venv"]).arg(environment));
+        || install::run("python3 -m venv", process::command("python3").args(["-m", "venv"]).arg(environment));
     if create().is_err() {
         // Debian keeps the module that venv needs in a package of its own.
         packages::install("python3-venv")?;
@@ -125,45 +124,12 @@ fn prepare_python(tests: &Path, environment: &Path) -> Result<PathBuf> {
     let mut pip = process::command(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
         .arg(&requirements);
-    install("pip install", &mut pip)?;
+    install::run("pip install", &mut pip)?;
     stamp(environment, &wanted)?;
     Ok(python)
 }
 
 /// Installs the locked packages beside the tests, where node looks for them, and returns npm.
 fn prepare_node(tests: &Path) -> Result<PathBuf> {
-    let npm = packages::find("npm").context("npm is missing: install node with npm and run again")?;
-    let wanted = read(&tests.join("package.json"))? + &read(&tests.join("package-lock.json"))?;
-    let modules = tests.join("node_modules");
-    if !is_current(&modules, &wanted) {
-        let mut command = process::command(&npm);
-        command.args(["ci", "--no-audit", "--no-fund"]).current_dir(tests);
-        install("npm ci", &mut command)?;
-        stamp(&modules, &wanted)?;
-    }
-    Ok(npm)
-}
-
-fn install(name: &str, command: &mut Command) -> Result<()> {
-    println!("running {name}");
-    let status = command.status().with_context(|| format!("starting {name}"))?;
-    if !status.success() {
-        bail!("{name} failed: {status}");
-    }
-    Ok(())
-}
-
-fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
-}
-
-fn is_current(folder: &Path, wanted: &str) -> bool {
-    std::fs::read_to_string(folder.join(STAMP)).is_ok_and(|found| found == wanted)
-}
-
-/// Written last, so that an installation that was cut short is made again.
-fn stamp(folder: &Path, wanted: &str) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(folder.join(STAMP), wanted))
-        .with_context(|| format!("writing to {}", folder.display()))
+    install::node_modules(tests)
 }
