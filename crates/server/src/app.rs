@@ -98,7 +98,7 @@ impl App {
             namespaces: NamespaceCache::default(),
             running: Running::default(),
             warned: Warned::default(),
-            mobile: Mobile::new(&config, mobile_metrics)?,
+            mobile: Mobile::new(&config, mobile_metrics),
             hashing: Semaphore::new(HASHES_MAX),
             table,
         });

@@ -42,7 +42,7 @@ pub(crate) mod sql {
 }
 
 /// Namespaces whose settings are remembered.
-const CACHED_MAX: usize = 10_000;
+const CACHED_MAX: usize = 1000;
 
 /// The settings of namespaces that hot paths ask for again and again.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The HTTP v1 interface of Firebase Cloud Messaging: a grant for a service account, then one request a message.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
@@ -86,7 +86,8 @@ struct Grant {
 /// A client of Firebase.
 #[derive(Debug)]
 pub(super) struct Fcm {
-    client: Client,
+    /// Made by the first message: most servers send none.
+    client: OnceLock<Client>,
     endpoint: String,
     token_endpoint: String,
     /// Grants by the hash of the service account.
@@ -94,24 +95,21 @@ pub(super) struct Fcm {
 }
 
 impl Fcm {
-    pub(super) fn new(endpoint: &str, token_endpoint: &str) -> anyhow::Result<Fcm> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = Client::builder()
-            .use_preconfigured_tls(tls)
-            .timeout(REQUEST_TIME)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        Ok(Fcm {
-            client,
+    pub(super) fn new(endpoint: &str, token_endpoint: &str) -> Fcm {
+        Fcm {
+            client: OnceLock::new(),
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token_endpoint: token_endpoint.to_owned(),
             grants: Mutex::default(),
-        })
+        }
+    }
+
+    fn client(&self) -> Result<&Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = client().map_err(|error| Failure::Never(format!("setting up HTTPS: {error:#}")))?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// Sends one message.
@@ -124,7 +122,7 @@ impl Fcm {
         let grant = self.grant(secret, &account, now).await?;
         let project = project.unwrap_or(&account.project_id);
         let url = format!("{}/v1/projects/{project}/messages:send", self.endpoint);
-        let request = self.client.post(url).bearer_auth(&grant).json(&message(push));
+        let request = self.client()?.post(url).bearer_auth(&grant).json(&message(push));
         let response = request.send().await.map_err(|error| Failure::later(&error))?;
         let status = response.status();
         if status.is_success() {
@@ -181,7 +179,7 @@ impl Fcm {
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
             ("assertion", assertion.as_str()),
         ];
-        let response = self.client.post(&self.token_endpoint).form(&form).send().await;
+        let response = self.client()?.post(&self.token_endpoint).form(&form).send().await;
         let response = response.map_err(|error| Failure::later(&error))?;
         let status = response.status();
         if !status.is_success() {
@@ -202,6 +200,17 @@ impl Fcm {
         grants.insert(key, Grant { token: Arc::clone(&token), ends_at });
         Ok(token)
     }
+}
+
+fn client() -> anyhow::Result<Client> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = Client::builder().use_preconfigured_tls(tls).timeout(REQUEST_TIME);
+    Ok(client.redirect(reqwest::redirect::Policy::none()).build()?)
 }
 
 fn key(secret: &str) -> Vec<u8> {

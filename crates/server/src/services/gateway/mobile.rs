@@ -90,10 +90,10 @@ pub(crate) struct Mobile {
 }
 
 impl Mobile {
-    pub(crate) fn new(config: &Config, metrics: MobileMetrics) -> anyhow::Result<Mobile> {
+    pub(crate) fn new(config: &Config, metrics: MobileMetrics) -> Mobile {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let fcm = Fcm::new(&config.firebase_endpoint, &config.firebase_token_endpoint)?;
-        Ok(Mobile { queue, waiting: Mutex::new(Some(waiting)), fcm, metrics })
+        let fcm = Fcm::new(&config.firebase_endpoint, &config.firebase_token_endpoint);
+        Mobile { queue, waiting: Mutex::new(Some(waiting)), fcm, metrics }
     }
 
     /// Queues a message. Without a service account it is recorded only (BEHAVIOUR G-52).

@@ -149,10 +149,12 @@ pub(crate) async fn reconcile(core: &Core) -> Result<(), Error> {
     let node = core.hub.node().to_owned();
     let stored = core.store.read(move |tx| session::of_node(tx, &node)).await?;
     let kept: HashSet<(&str, &Player)> = stored.iter().map(|(id, player, _)| (id.as_str(), player)).collect();
-    for (connection_id, player) in here {
-        if !kept.contains(&(&*connection_id, &player)) {
-            core.hub.disconnect(&connection_id, Reason::Replaced);
-        }
+    let given_away = here.into_iter().filter(|(id, player)| !kept.contains(&(&**id, player)));
+    let given_away: Vec<(Arc<str>, Player)> = given_away.collect();
+    // A socket that was bound to another player meanwhile has kept its place.
+    let here = core.hub.bindings();
+    for binding in given_away.iter().filter(|binding| here.contains(binding)) {
+        core.hub.disconnect(&binding.0, Reason::Replaced);
     }
     for (connection_id, player, sequence) in stored {
         core.hub.bind(&connection_id, &player, sequence);

@@ -110,7 +110,16 @@ async fn deliver(cx: &Arc<Cx>, namespace: &NamespaceName, notice: &Notice) -> Re
     let mut reached: Vec<String> = here.iter().map(|id| id.to_string()).collect();
     let Some(cluster) = &cx.core.cluster else { return Ok(reached) };
     let (reading, name) = (Arc::clone(cx), namespace.clone());
-    let nodes = cx.read(move |tx| session::other_nodes(tx, &reading, &name, reading.user()?)).await?;
+    let nodes = cx.read(move |tx| session::other_nodes(tx, &reading, &name, reading.user()?)).await;
+    let nodes = match nodes {
+        Ok(nodes) => nodes,
+        // A caller who is told of a fault repeats the call, and these sockets would get it twice.
+        Err(error) if !reached.is_empty() => {
+            tracing::warn!(%error, "a notification reached the sockets of this node only");
+            return Ok(reached);
+        }
+        Err(error) => return Err(error),
+    };
     if !nodes.is_empty() {
         let command = deliver_command(player, &frame);
         let answers = join_all(nodes.iter().map(|node| cluster.ask(node, &command))).await;

@@ -199,6 +199,7 @@ async fn a_slow_reader(database: Database) {
 async fn five_thousand_sockets(database: Database) {
     const SOCKETS: usize = 5000;
     hiroba_testkit::limits::raise_open_files();
+    let _turn = hiroba_testkit::limits::many_files().await;
     let most = SOCKETS;
     let server =
         TestServer::builder(&database).config(move |config| config.player_sockets_max = most).start().await;
@@ -262,6 +263,7 @@ async fn permissions(database: Database) {
 }
 
 on_both_engines! {
+    five_thousand_sockets
     all_sockets_of_the_player
     nobody_there
     in_order
@@ -269,9 +271,4 @@ on_both_engines! {
     from_services
     a_slow_reader
     permissions
-}
-
-#[test]
-fn five_thousand_sockets_on_one_server() {
-    hiroba_testkit::run(hiroba_testkit::Engine::Sqlite, five_thousand_sockets);
 }

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use hiroba_testkit::frames::{RawSocket, TEXT, frame};
-use hiroba_testkit::limits::{memory_kib, raise_open_files};
+use hiroba_testkit::limits::{many_files, memory_kib, raise_open_files};
 use hiroba_testkit::process::Builder;
 use hiroba_testkit::{Database, eventually, on_both_engines};
 use tokio::task::block_in_place;
@@ -18,6 +18,7 @@ const AT_ONCE: usize = 64;
 const MEMORY_MAX_KIB: u64 = 400 << 10;
 
 async fn ten_thousand_sockets(database: Database) {
+    let _turn = many_files().await;
     let count = SOCKETS.min(raise_open_files().saturating_sub(OTHER_FILES));
     let server = block_in_place(|| Builder::new(env!("CARGO_BIN_EXE_hiroba"), &database, "data").start());
     let api = server.api().await;
