@@ -1,6 +1,7 @@
 //! The socket: many calls at once, notifications, closing by either side.
 
 use futures_util::{SinkExt, StreamExt};
+use hiroba_api::gateway;
 use hiroba_api::lock::DescribeNamespaces;
 use hiroba_api::names::{PageLimit, UserId};
 use hiroba_client::{Client, ClientError, Missed, Notification};
@@ -9,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{TestServer, lock, unlock};
+use crate::harness::{TestServer, lock, namespace, unlock};
 
 fn list() -> DescribeNamespaces {
     DescribeNamespaces { name_prefix: None, page_token: None, limit: PageLimit::default() }
@@ -33,6 +34,57 @@ async fn many_calls_at_once_get_their_own_answers() {
     for call in calls.collect::<Vec<_>>() {
         call.await.unwrap();
     }
+}
+
+/// A player's socket gets what is sent to the player (BEHAVIOUR G-02, G-30, G-31).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_is_told() {
+    let server = TestServer::start().await;
+    let create = gateway::CreateNamespace {
+        name: namespace(),
+        description: None,
+        transaction_setting: None,
+        transaction_setting_v2: None,
+        firebase_secret: None,
+        firebase_project_id: None,
+        log_setting: None,
+    };
+    server.client.call(&create).await.unwrap();
+    let socket = server.client.socket().await.unwrap();
+    let mut notifications = socket.notifications();
+    let bind = gateway::SetUserId {
+        namespace_name: namespace(),
+        allow_concurrent_access: false,
+        session_id: None,
+        force: false,
+        connection_id: None,
+    };
+    let player = socket.as_player(server.access_token("alice").await);
+    let session = player.call(&bind).await.unwrap().item;
+    let send = gateway::SendNotification {
+        namespace_name: namespace(),
+        subject: "hello".to_owned(),
+        payload: "welcome".to_owned(),
+        enable_transfer_mobile_notification: false,
+        sound: None,
+        mobile_notification_messages: None,
+    };
+    // Over REST, and over the socket itself.
+    let alice = UserId::trusted("alice");
+    for sent in [
+        server.client.for_user(alice.clone()).call(&send).await.unwrap(),
+        socket.for_user(alice).call(&send).await.unwrap(),
+    ] {
+        assert_eq!(sent.send_connection_ids, std::slice::from_ref(&session.connection_id));
+        let told = notifications.next().await.unwrap().unwrap();
+        assert_eq!((told.subject.as_str(), told.payload.as_str()), ("hello", "welcome"));
+        assert_eq!(told.issuer, "grn:gs2:ap-northeast-1:hiroba:gateway:game");
+    }
+    let disconnect = gateway::DisconnectByUserId { namespace_name: namespace() };
+    let closed = server.client.for_user(UserId::trusted("alice")).call(&disconnect).await.unwrap();
+    assert_eq!(closed.items, [session]);
+    assert_eq!(socket.closed().await.code, 4001);
+    assert_eq!(notifications.next().await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
