@@ -178,7 +178,7 @@ suite((t) => {
 
   test('sendNotification: refusals (E-08, E-09, G-40)', async () => {
     const { send } = await player(0);
-    const model = 'gateway.webSocketSession';
+    const model = 'gateway.sendNotificationEntry';
     await refused(() => send({ subject: '𠮷'.repeat(129) }), `${model}.subject.error.tooLong`);
     await refused(() => send({ payload: '𠮷'.repeat(1025) }), `${model}.payload.error.tooLong`);
     await refused(() => send({ subject: '' }), `${model}.subject.error.require`);
