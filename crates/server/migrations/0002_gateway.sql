@@ -1,4 +1,4 @@
--- Nodes that serve sockets. On the embedded store there is one, whose lease never ends.
+-- Leases of the nodes that serve sockets. On the embedded store there is one node, which needs none.
 CREATE TABLE gateway_node (
     node_id    TEXT   NOT NULL PRIMARY KEY,
     expires_at BIGINT NOT NULL

@@ -34,10 +34,8 @@ pub(crate) mod sql {
         DELETE_NODE = "DELETE FROM gateway_node WHERE node_id = $1";
         /// Removes the sessions of one node.
         DELETE_SESSIONS = "DELETE FROM gateway_session WHERE node_id = $1";
-        /// Whether there are nodes or sessions.
-        SELECT_ANY = "SELECT 1 FROM gateway_node UNION ALL SELECT 1 FROM gateway_session LIMIT 1";
-        /// Removes all nodes.
-        DELETE_NODES = "DELETE FROM gateway_node";
+        /// Whether there are sessions.
+        SELECT_ANY = "SELECT 1 FROM gateway_session LIMIT 1";
         /// Removes all sessions.
         DELETE_ALL_SESSIONS = "DELETE FROM gateway_session";
         /// Removes the leases of other nodes that have ended, with the sessions of nodes that have none.
@@ -58,7 +56,6 @@ pub(crate) async fn join(core: &Core) -> Result<(), Error> {
                 core.store.read(|tx| Ok::<_, Error>(tx.query_opt(sql::SELECT_ANY, &[], |row| row.int(0))?));
             if any.await?.is_some() {
                 let clear = |tx: &mut Tx<'_>| {
-                    tx.execute(sql::DELETE_NODES, &[])?;
                     tx.execute(sql::DELETE_ALL_SESSIONS, &[])?;
                     Ok::<_, Error>(())
                 };
@@ -86,17 +83,26 @@ pub(crate) async fn run(
     let mut renewals = interval(RENEWAL);
     renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let leased = core.store.engine() == Engine::Postgres;
-    let mut batch = Vec::new();
+    let mut batch: Vec<Arc<str>> = Vec::new();
     loop {
-        tokio::select! {
-            received = closed.recv_many(&mut batch, CLOSED_MAX) => {
+        // A store that cannot be reached keeps neither the lease nor the stop waiting.
+        let retrying = !batch.is_empty();
+        let deletes = tokio::select! {
+            received = closed.recv_many(&mut batch, CLOSED_MAX), if !retrying => {
                 if received == 0 {
                     return;
                 }
-                delete_closed(&core, std::mem::take(&mut batch)).await;
+                true
             }
-            _ = renewals.tick(), if leased => renew(&core).await,
+            () = tokio::time::sleep(RETRY), if retrying => true,
+            _ = renewals.tick(), if leased => {
+                renew(&core).await;
+                false
+            }
             _ = stop.changed() => break,
+        };
+        if deletes && let Err(error) = delete_closed(&core, &mut batch).await {
+            tracing::warn!(%error, "the sessions of closed sockets could not be removed; trying again");
         }
     }
     if let Err(error) = leave(&core).await {
@@ -104,20 +110,12 @@ pub(crate) async fn run(
     }
 }
 
-async fn delete_closed(core: &Core, connection_ids: Vec<Arc<str>>) {
-    let connection_ids: Arc<[Arc<str>]> = connection_ids.into();
-    loop {
-        let deleting = Arc::clone(&connection_ids);
-        let deleted = core.store.write(move |tx| session::delete_closed(tx, &deleting)).await;
-        match deleted {
-            Ok(()) => return,
-            Err(Error::Store(hiroba_store::StoreError::Closed)) => return,
-            Err(error) => {
-                tracing::warn!(%error, "the sessions of closed sockets could not be removed; trying again");
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
+/// Removes the sessions of sockets that have closed, and then forgets the sockets.
+async fn delete_closed(core: &Core, connection_ids: &mut Vec<Arc<str>>) -> Result<(), Error> {
+    let deleting = connection_ids.clone();
+    core.store.write(move |tx| session::delete_closed(tx, &deleting)).await?;
+    connection_ids.clear();
+    Ok(())
 }
 
 async fn renew(core: &Core) {
