@@ -172,6 +172,8 @@ fn configure(conn: &Connection, cache_kib: i64, writes: bool) -> rusqlite::Resul
     conn.pragma_update(None, "foreign_keys", false)?;
     // As PostgreSQL does: LIKE tells upper case from lower, and "x" is a name, never a string.
     conn.pragma_update(None, "case_sensitive_like", true)?;
+    // A plan that looks at the values it is bound with, such as a LIMIT, would be made anew at each execution.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     Ok(())
