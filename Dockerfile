@@ -14,6 +14,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D --strip target/dist/hiroba /out/hiroba
 
 FROM debian:bookworm-slim
+# The script engine is C++; the slim image lacks its run-time library.
+RUN apt-get update && apt-get install -y --no-install-recommends libstdc++6 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /var/lib/hiroba --shell /usr/sbin/nologin hiroba \
     && install -d -o hiroba -g hiroba -m 0700 /var/lib/hiroba
 COPY --from=build /out/hiroba /usr/local/bin/hiroba

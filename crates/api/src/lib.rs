@@ -12,12 +12,14 @@ pub mod error;
 pub mod gateway;
 pub mod grn;
 pub mod identifier;
+pub mod job_queue;
 pub mod lock;
 pub mod names;
 pub mod namespace;
 pub mod openapi;
 pub mod policy;
 pub mod reference;
+pub mod script;
 
 pub use contract::Operation;
 pub use error::{ApiError, ErrorItem, Status};
@@ -26,9 +28,23 @@ pub use hiroba_derive::{Model, Operation};
 use contract::{Service, Table};
 
 /// Every service, in the order of the reference pages.
-pub const SERVICES: &[&Service] = &[&identifier::SERVICE, &auth::SERVICE, &gateway::SERVICE, &lock::SERVICE];
+pub const SERVICES: &[&Service] = &[
+    &identifier::SERVICE,
+    &auth::SERVICE,
+    &gateway::SERVICE,
+    &job_queue::SERVICE,
+    &script::SERVICE,
+    &lock::SERVICE,
+];
 
 /// The table of every operation that this version declares.
 pub fn table() -> Table {
-    Table::new(&[identifier::OPERATIONS, auth::OPERATIONS, gateway::OPERATIONS, lock::OPERATIONS])
+    Table::new(&[
+        identifier::OPERATIONS,
+        auth::OPERATIONS,
+        gateway::OPERATIONS,
+        job_queue::OPERATIONS,
+        script::OPERATIONS,
+        lock::OPERATIONS,
+    ])
 }

@@ -93,6 +93,33 @@ pub struct TransactionSettingV2 {
     pub enable_parallel_execution: Option<bool>,
 }
 
+fn done_trigger_target(text: &str) -> Result<(), &'static str> {
+    if matches!(text, "none" | "gs2_script" | "aws") {
+        Ok(())
+    } else {
+        Err("must be `none`, `gs2_script` or `aws`")
+    }
+}
+
+text_type! {
+    /// What is told when a call is done: `none`, `gs2_script` or `aws`.
+    DoneTriggerTarget, 0..=128, done_trigger_target
+}
+
+/// Scripts that run with one kind of call (BEHAVIOUR CH-70, SC-08).
+#[derive(Debug, Clone, PartialEq, Eq, Model)]
+pub struct ScriptSetting {
+    /// GRN of the script that runs before the call takes effect and may refuse it; none when absent.
+    pub trigger_script_id: Option<GrnText>,
+    /// What is told when the call is done: `none`, also when absent, `gs2_script` or `aws`.
+    pub done_trigger_target_type: Option<DoneTriggerTarget>,
+    /// GRN of the script that runs when the call is done, with target `gs2_script`.
+    pub done_trigger_script_id: Option<GrnText>,
+    /// GRN of the JobQueue namespace in which that script becomes a job of the acting player (BEHAVIOUR SC-30); without it
+    /// the script runs once, in the background (SC-31).
+    pub done_trigger_queue_namespace_id: Option<GrnText>,
+}
+
 /// Answer of `getNamespaceStatus`: `ACTIVE` or `DELETED` (BEHAVIOUR N-12).
 #[derive(Debug, Clone, PartialEq, Eq, Model)]
 pub struct Status {

@@ -146,6 +146,66 @@ const DEVIATIONS: &[Deviation] = &[
         "required false instead of true",
         "N-06: its default is filled in where it is used",
     ),
+    deviation(
+        "jobQueue.dumpUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "jobQueue.checkDumpUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "jobQueue.cleanUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "jobQueue.checkCleanUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "jobQueue.prepareImportUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "jobQueue.importUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "jobQueue.checkImportUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "jobQueue.createNamespace",
+        "runNotification",
+        "required false instead of true",
+        "J-05: the old edition has it optional",
+    ),
+    deviation(
+        "jobQueue.updateNamespace",
+        "runNotification",
+        "required false instead of true",
+        "J-05: the old edition has it optional",
+    ),
+    deviation(
+        "jobQueue.Namespace",
+        "runNotification",
+        "required false instead of true",
+        "J-05: the old edition has it optional",
+    ),
 ];
 
 /// A difference.

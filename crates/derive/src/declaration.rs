@@ -17,6 +17,7 @@ struct OperationOptions {
     policy: Option<String>,
     anonymous: bool,
     repeatable: bool,
+    once: bool,
     by_user: bool,
     model: Option<String>,
 }
@@ -33,7 +34,7 @@ impl Parse for OperationOptions {
         }
         let (mut name, mut component, mut answer, mut policy) = (None, None, None, None);
         let mut model = None;
-        let (mut anonymous, mut repeatable, mut by_user) = (false, false, false);
+        let (mut anonymous, mut repeatable, mut once, mut by_user) = (false, false, false, false);
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -43,6 +44,7 @@ impl Parse for OperationOptions {
             match key.to_string().as_str() {
                 "anonymous" => anonymous = true,
                 "repeatable" => repeatable = true,
+                "once" => once = true,
                 "by_user" => by_user = true,
                 "name" => name = Some(text_value(input)?),
                 "component" => component = Some(text_value(input)?),
@@ -53,7 +55,7 @@ impl Parse for OperationOptions {
                     answer = Some(input.parse()?);
                 }
                 _ => {
-                    let expected = "expected `name`, `component`, `model`, `answer`, `policy`, `anonymous`, `by_user` or `repeatable`";
+                    let expected = "expected `name`, `component`, `model`, `answer`, `policy`, `anonymous`, `by_user`, `once` or `repeatable`";
                     return Err(syn::Error::new(key.span(), expected));
                 }
             }
@@ -68,6 +70,7 @@ impl Parse for OperationOptions {
             policy,
             anonymous,
             repeatable,
+            once,
             by_user,
             model,
             method,
@@ -92,8 +95,9 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = declared_fields(input)?;
     check_path(&options, &fields, input)?;
 
-    let OperationOptions { method, path, name, component, answer, anonymous, repeatable, by_user, .. } =
-        &options;
+    let OperationOptions {
+        method, path, name, component, answer, anonymous, repeatable, once, by_user, ..
+    } = &options;
     let method = method.to_string();
     let policy = match &options.policy {
         Some(policy) => quote!(::core::option::Option::Some(#policy)),
@@ -122,6 +126,7 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
                     policy: #policy,
                     anonymous: #anonymous,
                     repeatable: #repeatable,
+                    once: #once,
                     by_user: #by_user,
                     doc: #doc,
                     specs: &[#(#specs),*],

@@ -5,20 +5,27 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use hiroba_api::grn::Project;
-use hiroba_store::{Migration, PostgresConfig, SqliteConfig, Store, StoreConfig};
+use hiroba_api::names::UserId;
+use hiroba_api::namespace::ScriptSetting;
+use hiroba_store::{Migration, PostgresConfig, SqliteConfig, Store, StoreConfig, Tx};
 use tokio::sync::{Semaphore, watch};
 
 use crate::bootstrap::{self, Credential};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterMetrics};
 use crate::config::Config;
+use crate::cx::Cx;
 use crate::error::Error;
 use crate::hub::{Hub, HubMetrics, Limits};
+use crate::jobs::{self, JobMetrics, Jobs};
 use crate::metrics::{Metrics, StoreMetrics};
+use crate::outbound::eventbridge::{self, EventBridge};
 use crate::pipeline::{Access, Core, Pipeline, Running, Tokens};
 use crate::registry::Registry;
+use crate::scripts::Scripts;
 use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, notify_now};
 use crate::services::namespaces::NamespaceCache;
+use crate::services::triggers::{self, Subject};
 use crate::transport::Listener;
 use crate::{services, sweeper};
 
@@ -29,6 +36,7 @@ const HASHES_MAX: usize = 2;
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "foundation", sql: include_str!("../migrations/0001_foundation.sql") },
     Migration { version: 2, name: "gateway", sql: include_str!("../migrations/0002_gateway.sql") },
+    Migration { version: 3, name: "jobs", sql: include_str!("../migrations/0003_jobs.sql") },
 ];
 
 impl Core {
@@ -48,6 +56,8 @@ impl Core {
 #[derive(Debug)]
 pub struct App {
     core: Arc<Core>,
+    /// Kept for the calls of scripts that still run when no caller is left.
+    pipeline: Arc<Pipeline>,
     listener: Listener,
     credential: Credential,
     credential_is_new: bool,
@@ -70,6 +80,7 @@ impl App {
 
         let table = Arc::new(hiroba_api::table());
         let (hub_metrics, mobile_metrics) = (HubMetrics::default(), MobileMetrics::default());
+        let (runtime, job_metrics) = (tokio::runtime::Handle::current(), JobMetrics::default());
         let (hub, closed) = Hub::new(Limits::new(&config), hub_metrics.clone());
         let cluster_metrics = ClusterMetrics::default();
         let cluster = match &config.nats_url {
@@ -92,6 +103,7 @@ impl App {
                 &hub_metrics,
                 &cluster_metrics,
                 &mobile_metrics,
+                &job_metrics,
             ),
             hub,
             cluster,
@@ -99,24 +111,29 @@ impl App {
             running: Running::default(),
             warned: Warned::default(),
             mobile: Mobile::new(&config, mobile_metrics),
+            scripts: Scripts::new(&config, &table, runtime.clone())?,
+            jobs: Jobs::new(config.job_threads_max, runtime, job_metrics),
+            eventbridge: EventBridge::new(eventbridge(&config)).context("setting Amazon EventBridge up")?,
             hashing: Semaphore::new(HASHES_MAX),
             table,
         });
         let mut registry = Registry::default();
         services::register(&mut registry);
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&core), registry));
+        core.scripts.lead(&pipeline);
 
         let (stop, stopping) = watch::channel(false);
         node::join(&core).await?;
         let (leave, leaving) = watch::channel(false);
         let background = vec![
             tokio::spawn(sweeper::run(Arc::clone(&core), stopping.clone())),
+            tokio::spawn(jobs::search(Arc::clone(&core), stopping.clone())),
             tokio::spawn(Mobile::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(Cluster::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(node::run(Arc::clone(&core), closed, leaving)),
         ];
-        let listener = Listener::start(&config, pipeline, stopping).await?;
-        Ok(App { core, listener, credential, credential_is_new, stop, leave, background })
+        let listener = Listener::start(&config, Arc::clone(&pipeline), stopping).await?;
+        Ok(App { core, pipeline, listener, credential, credential_is_new, stop, leave, background })
     }
 
     /// Address that the server listens on.
@@ -154,13 +171,34 @@ impl App {
         payload: &str,
     ) -> anyhow::Result<()> {
         let notice = Notice {
-            issuer: "server".to_owned(),
-            subject: subject.to_owned(),
             payload: payload.to_owned(),
-            sound: None,
-            messages: Vec::new(),
+            ..Notice::new("server".to_owned(), subject, &serde_json::Value::Null)
         };
         Ok(notify_now(&self.core, namespace, user, notice).await?)
+    }
+
+    /// Sets the triggers of a setting off around a change of nothing, as a service does: answers the `result` of the script
+    /// before it. Without `commit` the change is taken back, and what would follow it with it.
+    pub async fn trigger(
+        &self,
+        setting: ScriptSetting,
+        user: Option<&str>,
+        args: serde_json::Value,
+        commit: bool,
+    ) -> anyhow::Result<Option<serde_json::Value>> {
+        let subject = Subject { service: "server", model: "change", action: "change" };
+        let mut cx = Cx::internal(&self.core);
+        cx.user = user.map(UserId::trusted);
+        cx.dry_run = !commit;
+        let cx = Arc::new(cx);
+        let result = triggers::before(&cx, Some(&setting), subject, &args).await?;
+        let changing = Arc::clone(&cx);
+        let change = move |tx: &mut Tx<'_>| {
+            changing.entropy.restart();
+            triggers::done(tx, &changing, Some(&setting), subject, &args)
+        };
+        cx.write(change).await?;
+        Ok(result.map(serde_json::Value::Object))
     }
 
     /// Rows that a statement finds, for tests that look behind the API.
@@ -175,6 +213,9 @@ impl App {
         // Nobody listens any more when everything has ended by itself.
         let _ = self.stop.send(true);
         self.listener.finished().await;
+        Jobs::stop(&self.core).await;
+        self.core.scripts.finished().await;
+        drop(self.pipeline);
         let _ = self.leave.send(true);
         for task in self.background {
             if let Err(error) = task.await {
@@ -182,6 +223,22 @@ impl App {
             }
         }
         self.core.store.close().await;
+    }
+}
+
+fn eventbridge(config: &Config) -> eventbridge::Settings {
+    let key = config.aws_access_key_id.clone().zip(config.aws_secret_access_key.clone());
+    let credentials = key.map(|(access_key_id, secret_access_key)| eventbridge::Credentials {
+        access_key_id,
+        secret_access_key,
+        session_token: config.aws_session_token.clone(),
+    });
+    eventbridge::Settings {
+        endpoint: config.eventbridge_endpoint.clone(),
+        region: config.eventbridge_region.clone(),
+        bus: Some(config.eventbridge_bus.clone()),
+        credentials,
+        timeout: eventbridge::REQUEST_TIME,
     }
 }
 

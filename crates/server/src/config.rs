@@ -5,6 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::outbound::web::AllowedHost;
+
+/// Runs of scripts that calls may have going at the same time, those inside of others not counted.
+pub(crate) const RUNS_MAX: usize = 64;
+/// Threads for everything else that blocks, such as hashing passwords.
+const BLOCKING_OTHERS: usize = 64;
+
 /// An open game-backend server for the official GS2 SDKs.
 #[derive(Debug, Parser)]
 #[command(name = "hiroba", version)]
@@ -82,6 +89,43 @@ pub struct Config {
     /// Seconds without a frame, answers to pings included, after which a socket is closed.
     #[arg(long, env = "HIROBA_SOCKET_SILENCE_SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub socket_silence_seconds: u64,
+    /// Seconds that one run of a script may take, waiting for its calls included.
+    #[arg(long, env = "HIROBA_SCRIPT_SECONDS_MAX", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub script_seconds_max: u64,
+    /// MiB of memory that one run of a script may take.
+    #[arg(long, env = "HIROBA_SCRIPT_MEMORY_MIB_MAX", default_value_t = 128)]
+    pub script_memory_mib_max: usize,
+    /// Scripts that may run inside each other: a script's call whose trigger is a script, and so on.
+    #[arg(long, env = "HIROBA_SCRIPT_DEPTH_MAX", default_value_t = 8)]
+    pub script_depth_max: u8,
+    /// Hosts that scripts may reach with `http`: `api.example.com`, `*.example.com`, `api.example.com:8443`; several with
+    /// commas between. None unless given, and never one at a private address.
+    #[arg(long, env = "HIROBA_SCRIPT_HTTP_ALLOW", value_delimiter = ',')]
+    pub script_http_allow: Vec<AllowedHost>,
+    /// Whether scripts may reach loopback addresses: in tests, which have no other network.
+    #[arg(skip)]
+    pub script_http_loopback: bool,
+    /// Threads that may run jobs at once; those that wait for a call included.
+    #[arg(long, env = "HIROBA_JOB_THREADS_MAX", default_value_t = 64)]
+    pub job_threads_max: usize,
+    /// Where the `aws` done triggers deliver; EventBridge of the region when not given.
+    #[arg(long, env = "HIROBA_EVENTBRIDGE_ENDPOINT")]
+    pub eventbridge_endpoint: Option<String>,
+    /// Region of Amazon EventBridge.
+    #[arg(long, env = "AWS_REGION", default_value = "ap-northeast-1")]
+    pub eventbridge_region: String,
+    /// Event bus of the `aws` done triggers.
+    #[arg(long, env = "HIROBA_EVENTBRIDGE_BUS", default_value = "default")]
+    pub eventbridge_bus: String,
+    /// Access key that signs for Amazon EventBridge.
+    #[arg(long, env = "AWS_ACCESS_KEY_ID", requires = "aws_secret_access_key")]
+    pub aws_access_key_id: Option<String>,
+    /// Secret of the access key.
+    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", hide_env_values = true, requires = "aws_access_key_id")]
+    pub aws_secret_access_key: Option<String>,
+    /// Token of temporary credentials.
+    #[arg(long, env = "AWS_SESSION_TOKEN", hide_env_values = true)]
+    pub aws_session_token: Option<String>,
     /// Log lines as JSON objects.
     #[arg(long, env = "HIROBA_LOG_JSON")]
     pub log_json: bool,
@@ -112,9 +156,28 @@ impl Config {
             socket_queue_bytes_max: 1 << 20,
             socket_ping_seconds: 30,
             socket_silence_seconds: 90,
+            script_seconds_max: 10,
+            script_memory_mib_max: 128,
+            script_depth_max: 8,
+            script_http_allow: Vec::new(),
+            script_http_loopback: false,
+            job_threads_max: 64,
+            eventbridge_endpoint: None,
+            eventbridge_region: "ap-northeast-1".to_owned(),
+            eventbridge_bus: "default".to_owned(),
+            aws_access_key_id: None,
+            aws_secret_access_key: None,
+            aws_session_token: None,
             log_json: false,
             log: "info".to_owned(),
         }
+    }
+}
+
+impl Config {
+    /// Threads that may block at once. Scripts that wait for inner ones must never keep those from getting a thread.
+    pub fn blocking_threads_max(&self) -> usize {
+        (RUNS_MAX + self.job_threads_max) * usize::from(self.script_depth_max.max(1)) + BLOCKING_OTHERS
     }
 }
 

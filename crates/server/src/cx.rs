@@ -10,7 +10,7 @@ use hiroba_store::{StoreError, Tx};
 
 use crate::entropy::Entropy;
 use crate::error::Error;
-use crate::pipeline::Core;
+use crate::pipeline::{Core, Once};
 
 /// The context of a call.
 #[derive(Debug)]
@@ -31,6 +31,10 @@ pub(crate) struct Cx {
     pub(crate) offset_token: Option<i32>,
     /// Whether nothing may be persisted.
     pub(crate) dry_run: bool,
+    /// Scripts that this call was made by, one inside the other.
+    pub(crate) depth: u8,
+    /// Where the calls of scripts that this call runs are remembered, when it may be repeated after a crash.
+    pub(crate) once: Option<Arc<Once>>,
 }
 
 impl Cx {
@@ -45,7 +49,18 @@ impl Cx {
             entropy: Entropy::default(),
             offset_token: None,
             dry_run: false,
+            depth: 0,
+            once: None,
         }
+    }
+
+    /// The context of what the server does of itself in the project of an owner.
+    pub(crate) fn of_owner(core: &Arc<Core>, owner: &str) -> Cx {
+        let mut cx = Cx::internal(core);
+        if cx.project.owner != owner {
+            cx.project = Arc::new(Project { owner: owner.to_owned(), ..core.project.as_ref().clone() });
+        }
+        cx
     }
 
     /// The moment that the call sees.

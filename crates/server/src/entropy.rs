@@ -60,6 +60,17 @@ pub(crate) fn request_id() -> String {
     STATE.set((base, counter.wrapping_add(0x9e37_79b9_7f4a_7c15)));
     let high = splitmix(base ^ counter);
     let low = splitmix(base.wrapping_add(counter));
+    uuid_text(high, low)
+}
+
+/// A UUID, version 4, of random bytes.
+pub(crate) fn uuid(bytes: [u8; 32]) -> String {
+    let word = |at: usize| u64::from_be_bytes(std::array::from_fn(|index| bytes[at + index]));
+    uuid_text(word(0), word(8))
+}
+
+/// The text of a UUID, version 4, whose other 122 bits are those of the two halves.
+pub(crate) fn uuid_text(high: u64, low: u64) -> String {
     let high = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
     let low = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
     let mut bytes = [0; 16];
@@ -77,8 +88,8 @@ pub(crate) fn request_id() -> String {
     text
 }
 
-/// The finaliser of SplitMix64.
-fn splitmix(mut word: u64) -> u64 {
+/// The finaliser of SplitMix64: mixes the bits of a word, and can be taken back.
+pub(crate) fn splitmix(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ (word >> 31)

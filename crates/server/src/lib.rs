@@ -10,16 +10,23 @@ pub mod config;
 mod cx;
 mod entropy;
 mod error;
+mod generation;
 mod hub;
+mod jobs;
 mod metrics;
+mod outbound;
 mod pipeline;
 mod registry;
+mod scripts;
 mod services;
 mod sweeper;
 mod transport;
 
 /// Every SQL statement of the server, for the test that prepares each on both engines.
 pub fn statements() -> Vec<&'static str> {
-    let modules = pipeline::STATEMENTS.iter().chain(services::STATEMENTS).chain([&bootstrap::sql::ALL]);
+    let modules = pipeline::STATEMENTS
+        .iter()
+        .chain(services::STATEMENTS)
+        .chain([&bootstrap::sql::ALL, &jobs::sql::ALL]);
     modules.flat_map(|statements| statements.iter().copied()).collect()
 }

@@ -16,7 +16,10 @@ fn main() -> anyhow::Result<()> {
         Command::Serve(config) => {
             start_log(&config)?;
             raise_open_files();
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .max_blocking_threads(config.blocking_threads_max())
+                .enable_all()
+                .build()?;
             runtime.block_on(serve(*config))
         }
     }

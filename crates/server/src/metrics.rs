@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use crate::cluster::ClusterMetrics;
 use crate::hub::HubMetrics;
+use crate::jobs::JobMetrics;
 use crate::services::gateway::MobileMetrics;
 
 /// Upper bounds of latency buckets in seconds.
@@ -106,6 +107,7 @@ impl Metrics {
         hub: &HubMetrics,
         cluster: &ClusterMetrics,
         mobile: &MobileMetrics,
+        jobs: &JobMetrics,
     ) -> Metrics {
         let rows = table.rows().iter().map(|_| RowMetrics::default()).collect();
         let mut metrics = Metrics {
@@ -173,6 +175,10 @@ impl Metrics {
             "Notifications to devices by outcome",
             mobile.outcomes.clone(),
         );
+        registry.register("jobs_succeeded", "Attempts at jobs that succeeded", jobs.succeeded.clone());
+        registry.register("jobs_failed", "Attempts at jobs that failed", jobs.failed.clone());
+        registry.register("dead_letters", "Jobs that failed for the last time", jobs.dead_letters.clone());
+        registry.register("job_lanes", "Queues with work that this node runs", jobs.lanes.clone());
         metrics
     }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod duplicates;
+mod inside;
 mod tokens;
 
 use std::panic::AssertUnwindSafe;
@@ -12,6 +13,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use hiroba_api::contract::{
     AVOIDER_CHARS_MAX, Access as Level, Credentials, Fields, Row, RowId, Subject, TOKEN_CHARS_MAX, Table,
+    Variant,
 };
 use hiroba_api::error::{ApiError, Status};
 use hiroba_api::grn::{Project, fill};
@@ -19,8 +21,9 @@ use hiroba_api::names::UserId;
 use hiroba_store::{Store, StoreError};
 use serde_json::Value;
 
-pub(crate) use access::{Access, STALE_MAX};
+pub(crate) use access::Access;
 pub(crate) use duplicates::{Avoider, Running, sweep as sweep_answers};
+pub(crate) use inside::{Made, Once, Origin, forget};
 pub(crate) use tokens::{Claims, LIFETIME_MS, Tokens, Use};
 
 use crate::clock::Clock;
@@ -29,8 +32,11 @@ use crate::cx::Cx;
 use crate::entropy::request_id;
 use crate::error::Error;
 use crate::hub::{Command, Hub};
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
+use crate::outbound::eventbridge::EventBridge;
 use crate::registry::{AnyHandler, AnyRequest, Call, Registry};
+use crate::scripts::Scripts;
 use crate::services::gateway::{Mobile, Warned};
 use crate::services::namespaces::NamespaceCache;
 
@@ -62,6 +68,12 @@ pub(crate) struct Core {
     pub(crate) warned: Warned,
     /// Sends to mobile devices.
     pub(crate) mobile: Mobile,
+    /// Runs scripts.
+    pub(crate) scripts: Scripts,
+    /// Runs jobs.
+    pub(crate) jobs: Jobs,
+    /// Delivers events to Amazon EventBridge.
+    pub(crate) eventbridge: EventBridge,
     /// Password hashes that may be computed at once: each takes tens of milliseconds and 19 MiB.
     pub(crate) hashing: tokio::sync::Semaphore,
 }
@@ -119,29 +131,39 @@ impl Pipeline {
 
     /// Takes one call from the flat object to the answer. Never fails and never panics: whatever happens is an answer.
     pub(crate) async fn call(&self, id: RowId, fields: Fields, mut credentials: Credentials) -> Reply {
-        let started = Instant::now();
         let request_id = chosen_request_id(credentials.request_id.take());
         let row = self.core.table.row(id);
-        let road = AssertUnwindSafe(self.road(row, fields, &credentials)).catch_unwind();
-        let outcome = match road.await {
+        match self.watched(row, &request_id, self.road(row, fields, &credentials)).await {
+            Ok(body) => Reply { status: 200, body, request_id },
+            Err(error) => Reply::refused(&error, request_id),
+        }
+    }
+
+    /// Makes a call whatever happens in it, and counts it.
+    async fn watched(
+        &self,
+        row: &Row,
+        request_id: &str,
+        road: impl Future<Output = Result<String, Error>>,
+    ) -> Result<String, ApiError> {
+        let started = Instant::now();
+        let outcome = match AssertUnwindSafe(road).catch_unwind().await {
             Ok(outcome) => outcome,
             Err(panic) => Err(Error::Internal(format!("panicked: {}", panic_text(panic.as_ref())))),
         };
-        let reply = match outcome {
-            Ok(body) => Reply { status: 200, body, request_id },
-            Err(error) => translate(row, error, request_id),
-        };
+        let answer = outcome.map_err(|error| translate(row, error, request_id));
+        let status = answer.as_ref().map_or_else(|error| error.status.code(), |_| 200);
         let elapsed = started.elapsed();
-        self.core.metrics.called(id, reply.status, elapsed);
+        self.core.metrics.called(row.id, status, elapsed);
         tracing::debug!(
             service = row.declaration.service.name,
             method = row.name,
-            status = reply.status,
-            request_id = reply.request_id,
+            status,
+            request_id,
             micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "call"
         );
-        reply
+        answer
     }
 
     /// The answer to a request that names no operation (BEHAVIOUR T-29), or that cannot be read at all.
@@ -316,6 +338,10 @@ impl Pipeline {
 /// The resource that policies see: the GRN of the operation's model as far as the request names it.
 fn resource(cx: &Cx, row: &Row, request: &dyn AnyRequest) -> String {
     let fields = request.fields();
+    // A call that names a script by its GRN is about that script.
+    if let (Variant::Plain, Some(id)) = (row.variant, fields.get("scriptId").and_then(Value::as_str)) {
+        return cx.project.expand(id);
+    }
     let value = |name: &str| match name {
         "userId" => cx.user.as_deref().or_else(|| fields.get("userId").and_then(Value::as_str)),
         // Creation calls the new thing `name`.
@@ -350,19 +376,19 @@ fn avoider(
 }
 
 /// The one place where an error becomes what the caller reads.
-fn translate(row: &Row, error: Error, request_id: String) -> Reply {
+fn translate(row: &Row, error: Error, request_id: &str) -> ApiError {
     let (service, method) = (row.declaration.service.name, row.name.as_str());
     match error {
-        Error::Refused(error) => Reply::refused(&error, request_id),
+        Error::Refused(error) => error,
         Error::Store(StoreError::Closed | StoreError::Unavailable(_) | StoreError::RetryExhausted { .. }) => {
             tracing::warn!(service, method, request_id, %error, "store is unavailable");
             let detail = "the server cannot reach its store now; repeat the call";
             let item = hiroba_api::ErrorItem::new("server", "server", "store", "failed", detail);
-            Reply::refused(&ApiError::one(Status::Unavailable, item), request_id)
+            ApiError::one(Status::Unavailable, item)
         }
         Error::Store(_) | Error::Internal(_) => {
             tracing::error!(service, method, request_id, %error, "call failed");
-            Reply::refused(&ApiError::internal(&request_id), request_id)
+            ApiError::internal(request_id)
         }
     }
 }

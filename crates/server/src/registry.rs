@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::pipeline::Avoider;
+use crate::services::namespaces::{NamespaceData, cached};
 
 /// A future of the result's JSON text.
 pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'a>>;
@@ -67,13 +68,29 @@ pub(crate) type ReadHandler<O> = fn(&mut Tx<'_>, &Cx, &O) -> Result<<O as Operat
 /// A handler that is one transaction. It may run twice, so it touches nothing but `Tx` and `Cx`.
 pub(crate) type WriteHandler<O> = fn(&mut Tx<'_>, &Cx, &O) -> Result<<O as Operation>::Answer, Error>;
 
+/// A handler that is one transaction, with what was read of its namespace before.
+pub(crate) type NamespaceHandler<O, N> =
+    fn(&mut Tx<'_>, &Cx, &O, &N) -> Result<<O as Operation>::Answer, Error>;
+
+#[allow(clippy::type_complexity, reason = "the types are named nowhere else")]
 enum Handler<O: Operation> {
     Read(ReadHandler<O>),
     Write(WriteHandler<O>),
-    #[allow(clippy::type_complexity, reason = "the type is named nowhere else")]
     Call(
         Box<
             dyn Fn(Arc<Cx>, Arc<O>) -> Pin<Box<dyn Future<Output = Result<O::Answer, Error>> + Send>>
+                + Send
+                + Sync,
+        >,
+    ),
+    Whole(
+        Box<
+            dyn Fn(
+                    Store,
+                    Arc<Cx>,
+                    Arc<Request<O>>,
+                    Option<Avoider>,
+                ) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>
                 + Send
                 + Sync,
         >,
@@ -102,7 +119,12 @@ impl<O: Operation> AnyHandler for Handler<O> {
                     let answer = store.read(move |tx| handler(tx, &cx, &request.0)).await?;
                     json(&answer)
                 }
-                Handler::Write(handler) => write(store, *handler, call.cx, request, call.avoider).await,
+                Handler::Write(handler) => {
+                    let (handler, cx) = (*handler, Arc::clone(&call.cx));
+                    let handle = move |tx: &mut Tx<'_>| handler(tx, &cx, &request.0);
+                    write::<O::Answer>(store, call.cx, call.avoider, handle).await
+                }
+                Handler::Whole(handler) => handler(store.clone(), call.cx, request, call.avoider).await,
                 Handler::Call(handler) => {
                     // The request is shared only with this future.
                     let request = Arc::try_unwrap(request)
@@ -124,21 +146,20 @@ enum Outcome<A> {
     Kept(String),
 }
 
-async fn write<O: Operation>(
+async fn write<A: Serialize + Send + 'static>(
     store: &Store,
-    handler: WriteHandler<O>,
     cx: Arc<Cx>,
-    request: Arc<Request<O>>,
     avoider: Option<Avoider>,
+    handle: impl Fn(&mut Tx<'_>) -> Result<A, Error> + Send + 'static,
 ) -> Result<String, Error> {
     let dry_run = cx.dry_run;
-    let transaction = move |tx: &mut Tx<'_>| -> Result<Outcome<O::Answer>, Error> {
+    let transaction = move |tx: &mut Tx<'_>| -> Result<Outcome<A>, Error> {
         cx.entropy.restart();
-        let Some(avoider) = &avoider else { return handler(tx, &cx, &request.0).map(Outcome::Fresh) };
+        let Some(avoider) = &avoider else { return handle(tx).map(Outcome::Fresh) };
         if let Some(kept) = avoider.answer(tx, &cx)? {
             return Ok(Outcome::Kept(kept));
         }
-        let answer = json(&handler(tx, &cx, &request.0)?)?;
+        let answer = json(&handle(tx)?)?;
         avoider.keep(tx, &cx, &answer)?;
         Ok(Outcome::Kept(answer))
     };
@@ -194,6 +215,25 @@ impl Registry {
     /// Handles `O` in one transaction.
     pub(crate) fn write<O: Operation>(&mut self, handler: WriteHandler<O>) {
         self.insert::<O>(Handler::Write(handler));
+    }
+
+    /// Handles `O` in one transaction that gets the remembered settings of its namespace, which `name` finds in the
+    /// request. Reading them again would cost the store's writer more than the rest of a small transaction.
+    ///
+    /// The transaction itself must fail when there is no such namespace any more.
+    pub(crate) fn write_in<O: Operation, S: NamespaceData>(
+        &mut self,
+        name: fn(&O) -> &str,
+        handler: NamespaceHandler<O, S::Namespace>,
+    ) {
+        self.insert::<O>(Handler::Whole(Box::new(move |store, cx, request, avoider| {
+            Box::pin(async move {
+                let namespace = cached::<S>(&cx, name(&request.0)).await?;
+                let handling = Arc::clone(&cx);
+                let handle = move |tx: &mut Tx<'_>| handler(tx, &handling, &request.0, &namespace);
+                write::<O::Answer>(&store, cx, avoider, handle).await
+            })
+        })));
     }
 
     /// Handles `O` with a future, for what must not be done inside a transaction, such as hashing a password.

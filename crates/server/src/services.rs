@@ -3,9 +3,12 @@
 pub(crate) mod auth;
 pub(crate) mod gateway;
 pub(crate) mod identifier;
+pub(crate) mod job_queue;
 pub(crate) mod lock;
 pub(crate) mod namespaces;
 mod page;
+pub(crate) mod script;
+pub(crate) mod triggers;
 
 use crate::registry::Registry;
 
@@ -17,6 +20,8 @@ pub(crate) fn register(registry: &mut Registry) {
     identifier::register(registry);
     auth::register(registry);
     gateway::register(registry);
+    job_queue::register(registry);
+    script::register(registry);
     lock::register(registry);
 }
 
@@ -33,5 +38,10 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     identifier::password::sql::ALL,
     identifier::security_policy::sql::ALL,
     identifier::user::sql::ALL,
+    job_queue::attempt::sql::ALL,
+    job_queue::dead_letter::sql::ALL,
+    job_queue::job::sql::ALL,
+    job_queue::result::sql::ALL,
     lock::mutex::sql::ALL,
+    script::source::sql::ALL,
 ];

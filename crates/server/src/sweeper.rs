@@ -1,5 +1,5 @@
-//! Removes in the background what has expired and is invisible already: mutexes, kept answers, federations, sessions of
-//! killed nodes.
+//! Removes in the background what has expired and is invisible already: mutexes, results of jobs, kept answers,
+//! federations, sessions of killed nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::pipeline::{Core, sweep_answers};
 use crate::services::auth;
 use crate::services::gateway::node;
+use crate::services::job_queue::result;
 use crate::services::lock::mutex;
 
 /// Time between two sweeps.
@@ -38,12 +39,27 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
 /// One sweep over everything that can expire.
 pub(crate) async fn sweep(core: &Core) -> Result<(), Error> {
     sweep_mutexes(core).await?;
+    sweep_results(core).await?;
     let now = core.clock.now();
     while core.store.write(move |tx| sweep_answers(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
     while core.store.write(move |tx| auth::sweep(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
     if core.store.engine() == Engine::Postgres {
         let node = core.hub.node().to_owned();
         core.store.write(move |tx| node::sweep(tx, &node, now)).await?;
+    }
+    Ok(())
+}
+
+async fn sweep_results(core: &Core) -> Result<(), Error> {
+    let mut after = Some((-1, -1));
+    while let Some(place) = after {
+        let now = core.clock.now();
+        let (next, expired) =
+            core.store.read(move |tx| result::find_expired(tx, place, ROWS_MAX, now)).await?;
+        after = next;
+        if !expired.is_empty() {
+            core.store.write(move |tx| result::delete_expired(tx, &expired, now)).await?;
+        }
     }
     Ok(())
 }

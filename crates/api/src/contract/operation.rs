@@ -75,6 +75,8 @@ pub struct Declaration {
     pub anonymous: bool,
     /// Whether a duplication avoider is ignored although the operation writes.
     pub repeatable: bool,
+    /// Whether a duplication avoider is honoured although the path names no player.
+    pub once: bool,
     /// Documentation of the operation.
     pub doc: &'static str,
     /// The request fields as declared.

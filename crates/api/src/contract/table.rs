@@ -44,9 +44,11 @@ impl Row {
         self.declaration.method != "GET"
     }
 
-    /// Whether a duplication avoider is honoured: state-changing calls on a player's data (BEHAVIOUR X-01).
+    /// Whether a duplication avoider is honoured: state-changing calls on a player's data (BEHAVIOUR X-01), and those that
+    /// are declared `once`.
     pub fn avoids_duplicates(&self) -> bool {
-        self.writes() && self.variant != Variant::Plain && !self.declaration.repeatable
+        let Declaration { once, repeatable, .. } = *self.declaration;
+        self.writes() && !repeatable && (once || self.variant != Variant::Plain)
     }
 
     /// Names of the path parameters.

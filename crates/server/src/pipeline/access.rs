@@ -1,23 +1,19 @@
 //! Who calls and what they may do: project tokens to permissions, with a cache that a change of permissions empties.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use hiroba_api::contract::Table;
 use hiroba_api::grn::SYSTEM_OWNER;
 use hiroba_api::policy::{CommonPolicy, Permissions, PolicyDocument};
-use hiroba_store::{Engine, Store, Tx, params};
+use hiroba_store::{Store, Tx, params};
 use quick_cache::sync::Cache;
 
 use super::tokens::Claims;
 use crate::error::Error;
+use crate::generation::{Generation, Stamp};
 
 /// Callers whose permissions are remembered.
 const CACHED_MAX: usize = 10_000;
-
-/// With several nodes on one database, how long another node may act on what was changed on this one.
-pub(crate) const STALE_MAX: Duration = Duration::from_secs(1);
 
 pub(crate) mod sql {
     hiroba_store::statements! {
@@ -41,16 +37,14 @@ pub(crate) mod sql {
 #[derive(Debug)]
 struct Grant {
     permissions: Option<Permissions>,
-    generation: u64,
-    loaded_at: Instant,
+    stamp: Stamp,
 }
 
 /// Answers what callers may do.
 #[derive(Debug)]
 pub(crate) struct Access {
     table: Arc<Table>,
-    /// Changes with each change of permissions; what was loaded before is stale.
-    generation: AtomicU64,
+    generation: Generation,
     callers: Cache<String, Arc<Grant>>,
     /// Federations never change once they are made.
     federations: Cache<String, Arc<Option<Permissions>>>,
@@ -71,7 +65,7 @@ impl Access {
     pub(crate) fn new(table: Arc<Table>) -> Access {
         Access {
             table,
-            generation: AtomicU64::new(0),
+            generation: Generation::default(),
             callers: Cache::new(CACHED_MAX),
             federations: Cache::new(CACHED_MAX),
         }
@@ -79,7 +73,7 @@ impl Access {
 
     /// Forgets the permissions of all callers.
     pub(crate) fn forget(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.generation.change();
     }
 
     /// The caller with this project token; without permissions when the user or credential behind it is gone.
@@ -89,18 +83,15 @@ impl Access {
         token: &str,
         claims: &Arc<Claims>,
     ) -> Result<Caller, Error> {
-        let generation = self.generation.load(Ordering::SeqCst);
-        if let Some(grant) = self.callers.get(token) {
-            let fresh = store.engine() == Engine::Sqlite || grant.loaded_at.elapsed() < STALE_MAX;
-            if grant.generation == generation && fresh {
-                return Ok(Caller(grant));
-            }
+        let fresh = |grant: &Arc<Grant>| self.generation.is_fresh(&grant.stamp, store.engine());
+        if let Some(grant) = self.callers.get(token).filter(fresh) {
+            return Ok(Caller(grant));
         }
-        let loaded_at = Instant::now();
+        let stamp = self.generation.stamp();
         let claims = Arc::clone(claims);
         let documents = store.read(move |tx| select_documents(tx, &claims)).await?;
         let permissions = documents.map(|documents| Permissions::new(documents, &self.table));
-        let grant = Arc::new(Grant { permissions, generation, loaded_at });
+        let grant = Arc::new(Grant { permissions, stamp });
         self.callers.insert(token.to_owned(), Arc::clone(&grant));
         Ok(Caller(grant))
     }

@@ -30,6 +30,9 @@ pub(crate) mod sql {
         DELETE_EXPIRED_ANSWERS = "DELETE FROM duplication_answer WHERE (owner_id, service, method, user_id, avoider) IN (
             SELECT owner_id, service, method, user_id, avoider FROM duplication_answer
             WHERE expires_at <= $1 LIMIT $2)";
+        /// Forgets one answer.
+        DELETE_ANSWER = "DELETE FROM duplication_answer
+            WHERE owner_id = $1 AND service = $2 AND method = $3 AND user_id = $4 AND avoider = $5";
     }
 }
 
@@ -40,6 +43,7 @@ pub(crate) struct Avoider {
     method: String,
     key: String,
     request_hash: Vec<u8>,
+    kept_ms: i64,
 }
 
 impl Avoider {
@@ -52,7 +56,13 @@ impl Avoider {
             method: row.name.clone(),
             key,
             request_hash: hash.as_ref().to_vec(),
+            kept_ms: KEPT_MS,
         }
+    }
+
+    /// Keeps the answer for another time than usual.
+    pub(super) fn kept_for(self, kept_ms: i64) -> Avoider {
+        Avoider { kept_ms, ..self }
     }
 
     /// Name of the call, the same for a repeated one.
@@ -90,7 +100,7 @@ impl Avoider {
 
     /// Keeps the answer of this call.
     pub(crate) fn keep(&self, tx: &mut Tx<'_>, cx: &Cx, answer: &str) -> Result<(), Error> {
-        let expires_at = cx.now.0 + KEPT_MS;
+        let expires_at = cx.now.0 + self.kept_ms;
         tx.execute(
             sql::INSERT_ANSWER,
             params![

@@ -11,7 +11,7 @@ use hiroba_api::gateway::Namespaces;
 use hiroba_store::Tx;
 
 pub(crate) use mobile::{Mobile, MobileMetrics};
-pub(crate) use notify::{Notice, Warned, notify_now};
+pub(crate) use notify::{Notice, Warned, notify, notify_now, remember};
 
 use super::namespaces::{self, NamespaceData};
 use crate::cx::Cx;

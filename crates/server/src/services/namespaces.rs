@@ -2,21 +2,19 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use hiroba_api::contract::{Fields, Item, Operation, Page, UnixMillis};
 use hiroba_api::error::ApiError;
 use hiroba_api::names::{NamePrefix, PageLimit, PageToken};
 use hiroba_api::namespace::{NamespaceOperations, Status, read_namespace};
-use hiroba_store::{Engine, Row, StoreError, Tx, params};
+use hiroba_store::{Row, StoreError, Tx, params};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 
 use super::{SERVICE_VERSION, page};
 use crate::cx::{Cx, found};
 use crate::error::Error;
-use crate::pipeline::STALE_MAX;
+use crate::generation::{Generation, Stamp};
 use crate::registry::Registry;
 
 pub(crate) mod sql {
@@ -24,6 +22,9 @@ pub(crate) mod sql {
         /// A page of namespaces whose names begin with a prefix: at least `$4`, below `$5`.
         SELECT_NAMESPACES = "SELECT name, description, settings, created_at, updated_at, revision FROM namespace
             WHERE owner_id = $1 AND service = $2 AND name > $3 AND name >= $4 AND name < $5 ORDER BY name LIMIT $6";
+        /// All namespaces of a service.
+        SELECT_ALL_NAMESPACES = "SELECT name, description, settings, created_at, updated_at, revision FROM namespace
+            WHERE owner_id = $1 AND service = $2 ORDER BY name";
         /// One namespace.
         SELECT_NAMESPACE = "SELECT name, description, settings, created_at, updated_at, revision FROM namespace
             WHERE owner_id = $1 AND service = $2 AND name = $3";
@@ -47,8 +48,7 @@ const CACHED_MAX: usize = 1000;
 /// The settings of namespaces that hot paths ask for again and again.
 #[derive(Debug)]
 pub(crate) struct NamespaceCache {
-    /// Changes with each change of a namespace; what was loaded before is stale.
-    generation: AtomicU64,
+    generation: Generation,
     loaded: Cache<String, Arc<Loaded>>,
 }
 
@@ -56,19 +56,18 @@ pub(crate) struct NamespaceCache {
 struct Loaded {
     /// The service's namespace model; `None` when there is no such namespace.
     namespace: Option<Arc<dyn Any + Send + Sync>>,
-    generation: u64,
-    loaded_at: Instant,
+    stamp: Stamp,
 }
 
 impl Default for NamespaceCache {
     fn default() -> Self {
-        NamespaceCache { generation: AtomicU64::new(0), loaded: Cache::new(CACHED_MAX) }
+        NamespaceCache { generation: Generation::default(), loaded: Cache::new(CACHED_MAX) }
     }
 }
 
 impl NamespaceCache {
     fn forget(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.generation.change();
     }
 }
 
@@ -78,25 +77,29 @@ impl NamespaceCache {
 pub(crate) async fn cached<S: NamespaceData>(cx: &Arc<Cx>, name: &str) -> Result<Arc<S::Namespace>, Error> {
     let cache = &cx.core.namespaces;
     let key = [S::SERVICE.name, cx.owner(), name].join("\n");
-    let generation = cache.generation.load(Ordering::SeqCst);
-    let fresh = |loaded: &Arc<Loaded>| {
-        let fresh = cx.core.store.engine() == Engine::Sqlite || loaded.loaded_at.elapsed() < STALE_MAX;
-        loaded.generation == generation && fresh
-    };
+    let fresh = |loaded: &Arc<Loaded>| cache.generation.is_fresh(&loaded.stamp, cx.core.store.engine());
     let loaded = match cache.loaded.get(&key).filter(fresh) {
         Some(loaded) => loaded,
         None => {
-            let loaded_at = Instant::now();
+            let stamp = cache.generation.stamp();
             let (reading, owned) = (Arc::clone(cx), name.to_owned());
             let read = cx.read(move |tx| read::<S>(tx, &reading, &owned)).await?;
             let namespace = read.map(|namespace| Arc::new(namespace) as Arc<dyn Any + Send + Sync>);
-            let loaded = Arc::new(Loaded { namespace, generation, loaded_at });
+            let loaded = Arc::new(Loaded { namespace, stamp });
             cache.loaded.insert(key, Arc::clone(&loaded));
             loaded
         }
     };
     let namespace = loaded.namespace.clone().and_then(|namespace| namespace.downcast().ok());
     found(Ok(namespace), S::SERVICE, "namespace", name)
+}
+
+/// The namespace of this name if it is remembered: `None` inside when it is remembered that there is none.
+pub(crate) fn remembered<S: NamespaceData>(cx: &Cx, name: &str) -> Option<Option<Arc<S::Namespace>>> {
+    let cache = &cx.core.namespaces;
+    let loaded = cache.loaded.get([S::SERVICE.name, cx.owner(), name].join("\n").as_str())?;
+    let fresh = cache.generation.is_fresh(&loaded.stamp, cx.core.store.engine());
+    fresh.then(|| loaded.namespace.clone().and_then(|namespace| namespace.downcast().ok()))
 }
 
 /// The namespace of this name, if there is one.
@@ -110,6 +113,12 @@ pub(crate) fn read<S: NamespaceData>(
     stored.map(|stored| stored.model::<S>(cx)).transpose()
 }
 
+/// All namespaces of a service.
+pub(crate) fn read_all<S: NamespaceData>(tx: &mut Tx<'_>, cx: &Cx) -> Result<Vec<S::Namespace>, Error> {
+    let stored = tx.query(sql::SELECT_ALL_NAMESPACES, params![cx.owner(), S::SERVICE.name], Stored::read)?;
+    stored.into_iter().map(|stored| stored.model::<S>(cx)).collect()
+}
+
 /// The next call must see what this transaction changes.
 fn changed(tx: &mut Tx<'_>, cx: &Cx) {
     let core = Arc::clone(&cx.core);
@@ -120,6 +129,9 @@ fn changed(tx: &mut Tx<'_>, cx: &Cx) {
 pub(crate) trait NamespaceData: NamespaceOperations {
     /// Removes everything that the namespace holds (BEHAVIOUR N-14).
     fn delete_data(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<(), Error>;
+
+    /// The settings of a namespace were changed to these.
+    fn updated(_tx: &mut Tx<'_>, _cx: &Cx, _namespace: &Self::Namespace) {}
 }
 
 /// A namespace as its row holds it.
@@ -263,8 +275,10 @@ fn update<S: NamespaceData>(
     let settings = settings_text(fields);
     let params = params![cx.owner(), S::SERVICE.name, &name, description.as_ref(), &settings, cx.now.0];
     let row = tx.query_opt(sql::UPDATE_NAMESPACE, params, Stored::read);
+    let item = found(row, S::SERVICE, "namespace", &name)?.model::<S>(cx)?;
     changed(tx, cx);
-    Ok(Item { item: found(row, S::SERVICE, "namespace", &name)?.model::<S>(cx)? })
+    S::updated(tx, cx, &item);
+    Ok(Item { item })
 }
 
 fn delete<S: NamespaceData>(

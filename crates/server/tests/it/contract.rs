@@ -2,7 +2,7 @@
 //! unchanged, also in the habits of the SDKs (`core.json`: numbers and booleans as text).
 
 use hiroba_api::contract::{Credentials, FieldInfo, Fields, Kind, Operation, Row, Table, decode};
-use hiroba_api::{auth, gateway, identifier, lock};
+use hiroba_api::{auth, gateway, identifier, job_queue, lock, script};
 use hiroba_testkit::Random;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -49,14 +49,20 @@ fn valid(kind: &Kind, range: Option<(i64, i64)>) -> BoxedStrategy<Value> {
     }
 }
 
+fn words(words: &[&str]) -> BoxedStrategy<Value> {
+    prop::sample::select(words.iter().map(|word| json!(word)).collect::<Vec<_>>()).boxed()
+}
+
 fn object(infos: Vec<FieldInfo>) -> impl Strategy<Value = Fields> {
     let members = infos.into_iter().map(|info| {
         let value = match info.name {
-            // The one text that is more than letters.
+            // Texts that are more than letters, or only certain words.
             "firebaseSecret" => {
                 let account = r#"{"project_id":"p","client_email":"e","private_key":"k"}"#;
-                prop::sample::select(vec![json!(""), json!(account)]).boxed()
+                words(&["", account])
             }
+            "enable" => words(&["Enabled", "Disabled"]),
+            "referenceType" => words(&["commit_hash", "branch", "tag"]),
             _ => valid(&info.shape.kind, info.shape.range),
         };
         let absent = if info.shape.optional { 1 } else { 0 };
@@ -134,6 +140,13 @@ fn what_is_written_reads_the_same() {
             GetServiceVersion DescribeWebSocketSessions SetUserId SendNotification DisconnectByUserId DisconnectAll
             GetWebSocketSession GetWebSocketSessionByConnectionId SetFirebaseToken GetFirebaseToken
             DeleteFirebaseToken SendMobileNotificationByUserId;
+        job_queue: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
+            GetServiceVersion DescribeJobsByUserId GetJobByUserId PushByUserId Run DeleteJob PushByStampSheet
+            DeleteByStampTask GetJobResult DescribeDeadLetterJobsByUserId GetDeadLetterJobByUserId
+            DeleteDeadLetterJobByUserId;
+        script: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
+            GetServiceVersion DescribeScripts CreateScript CreateScriptFromGitHub GetScript UpdateScript
+            UpdateScriptFromGitHub DeleteScript InvokeScript DebugInvoke InvokeByStampSheet;
         lock: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeMutexes Lock Unlock GetMutex DeleteMutexByUserId;
     }

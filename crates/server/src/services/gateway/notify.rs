@@ -14,6 +14,7 @@ use hiroba_api::namespace::NotificationSetting;
 use hiroba_store::Tx;
 use parking_lot::Mutex;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::mobile::Push;
 use super::{firebase, session};
@@ -47,6 +48,12 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
+    /// What a service tells a player.
+    pub(crate) fn new(issuer: String, subject: &str, payload: &Value) -> Notice {
+        let (subject, payload) = (subject.to_owned(), payload.to_string());
+        Notice { issuer, subject, payload, sound: None, messages: Vec::new() }
+    }
+
     /// The frame as every SDK reads it (BEHAVIOUR G-31, T-24; `core.json`, notificationEnvelope).
     fn frame(&self) -> Result<Bytes, Error> {
         #[derive(Serialize)]
@@ -149,6 +156,26 @@ impl Warned {
     }
 }
 
+/// The Gateway namespace that a setting names: its GRN, and its name if it is one of this project.
+fn namespace_of(cx: &Cx, setting: &NotificationSetting) -> (String, Option<String>) {
+    let grn = setting.gateway_namespace_id.as_deref().unwrap_or("grn:gs2:{region}:{ownerId}:gateway:default");
+    let grn = cx.project.expand(grn);
+    let name = Grn::parse(&grn).filter(|grn| grn.owner == cx.owner() && grn.service == SERVICE.grn);
+    let name = name.map(|grn| grn.rest.to_owned());
+    (grn, name)
+}
+
+/// Has the Gateway namespace of a setting remembered, where many will be told through it.
+pub(crate) async fn remember(cx: &Arc<Cx>, setting: Option<&NotificationSetting>) -> Result<(), Error> {
+    let setting = setting.filter(|setting| setting.is_enabled());
+    let Some(name) = setting.and_then(|setting| namespace_of(cx, setting).1) else { return Ok(()) };
+    match namespaces::cached::<Namespaces>(cx, &name).await {
+        // That it is missing is said when somebody is to be told.
+        Ok(_) | Err(Error::Refused(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Tells a player something when this transaction commits, as the service's setting says (BEHAVIOUR G-37: whatever
 /// becomes of it, the call succeeds).
 pub(crate) fn notify(
@@ -156,17 +183,21 @@ pub(crate) fn notify(
     cx: &Cx,
     (service, setting): (&'static str, &NotificationSetting),
     user: &UserId,
-    notice: Notice,
+    mut notice: Notice,
 ) -> Result<(), Error> {
     if !setting.is_enabled() {
         return Ok(());
     }
-    let grn = setting.gateway_namespace_id.as_deref().unwrap_or("grn:gs2:{region}:{ownerId}:gateway:default");
-    let grn = cx.project.expand(grn);
-    let name = Grn::parse(&grn).filter(|grn| grn.owner == cx.owner() && grn.service == SERVICE.grn);
-    let name = name.map(|grn| grn.rest.to_owned());
+    notice.sound = notice.sound.or_else(|| setting.sound.clone());
+    if notice.messages.is_empty() {
+        notice.messages = setting.mobile_notification_messages.clone().unwrap_or_default();
+    }
+    let (grn, name) = namespace_of(cx, setting);
     let namespace = match &name {
-        Some(name) => namespaces::read::<Namespaces>(tx, cx, name)?,
+        Some(name) => match namespaces::remembered::<Namespaces>(cx, name) {
+            Some(remembered) => remembered,
+            None => namespaces::read::<Namespaces>(tx, cx, name)?.map(Arc::new),
+        },
         None => None,
     };
     let (Some(name), Some(namespace)) = (name, namespace) else {
@@ -187,7 +218,7 @@ pub(crate) fn notify(
             core.tell(node, deliver_command(player.clone(), &frame));
         }
         if let (true, Some(device)) = (reached.is_empty() && nodes.is_empty(), device) {
-            core.mobile.push(Push { owner, namespace: Arc::new(namespace), user, device, notice });
+            core.mobile.push(Push { owner, namespace, user, device, notice });
         }
     });
     Ok(())
