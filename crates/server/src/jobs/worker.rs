@@ -353,7 +353,7 @@ fn settle_queue(tx: &mut Tx<'_>, core: &Arc<Core>, done: &Done) -> Result<Option
     let cx = Cx::of_owner(core, &done.lane.owner);
     for tried in &done.tried {
         match &done.namespace {
-            Some(namespace) => attempt::settle(tx, &cx, &done.lane, namespace, tried)?,
+            Some(namespace) => attempt::settle(tx, &cx, &done.lane, namespace, tried, cx.now)?,
             None => triggers::settle(tx, &done.lane, tried)?,
         }
     }

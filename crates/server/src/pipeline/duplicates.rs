@@ -7,6 +7,7 @@ use hiroba_api::contract::{Fields, Row, UnixMillis};
 use hiroba_api::error::ApiError;
 use hiroba_store::{Tx, params};
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use crate::cx::Cx;
 use crate::error::Error;
@@ -42,6 +43,8 @@ pub(crate) struct Avoider {
     service: &'static str,
     method: String,
     key: String,
+    /// Player that the request names where its path names none.
+    named_user: Option<String>,
     request_hash: Vec<u8>,
     kept_ms: i64,
 }
@@ -55,6 +58,7 @@ impl Avoider {
             service: row.declaration.service.name,
             method: row.name.clone(),
             key,
+            named_user: request.get("userId").and_then(Value::as_str).map(str::to_owned),
             request_hash: hash.as_ref().to_vec(),
             kept_ms: KEPT_MS,
         }
@@ -65,9 +69,14 @@ impl Avoider {
         Avoider { kept_ms, ..self }
     }
 
+    /// The player whose keys these are.
+    fn user<'a>(&'a self, cx: &'a Cx) -> &'a str {
+        cx.user.as_deref().or(self.named_user.as_deref()).unwrap_or_default()
+    }
+
     /// Name of the call, the same for a repeated one.
     fn name(&self, cx: &Cx) -> String {
-        [cx.owner(), "answer", self.service, &self.method, user(cx), &self.key].join("\n")
+        [cx.owner(), "answer", self.service, &self.method, self.user(cx), &self.key].join("\n")
     }
 
     /// The answer of an earlier call with this key.
@@ -77,7 +86,7 @@ impl Avoider {
         tx.lock_row(&self.name(cx));
         let kept = tx.query_opt(
             sql::SELECT_ANSWER,
-            params![cx.owner(), self.service, &self.method, user(cx), &self.key, cx.now.0],
+            params![cx.owner(), self.service, &self.method, self.user(cx), &self.key, cx.now.0],
             |row| Ok((row.blob(0)?, row.text(1)?)),
         )?;
         match kept {
@@ -107,7 +116,7 @@ impl Avoider {
                 cx.owner(),
                 self.service,
                 &self.method,
-                user(cx),
+                self.user(cx),
                 &self.key,
                 &self.request_hash,
                 answer,
@@ -148,10 +157,6 @@ impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
         self.running.0.lock().remove(&self.name);
     }
-}
-
-fn user(cx: &Cx) -> &str {
-    cx.user.as_deref().unwrap_or("")
 }
 
 /// Forgets some expired answers; says how many.

@@ -163,8 +163,9 @@ impl Pipeline {
         }
         let mut avoider = avoider(row, request.as_ref(), &credentials)?;
         if let Some(once) = origin.once.filter(|_| is_kept(row)) {
-            let user = cx.user.as_deref().unwrap_or_default().to_owned();
             let fields = request.fields();
+            let named = fields.get("userId").and_then(serde_json::Value::as_str);
+            let user = cx.user.as_deref().or(named).unwrap_or_default().to_owned();
             let key = once.key(row, &user, &fields);
             cx.once = Some(Arc::new(once.inside(&key)));
             if avoider.is_none() {

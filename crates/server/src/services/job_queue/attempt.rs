@@ -177,13 +177,15 @@ impl Tried {
     }
 }
 
-/// Keeps what became of an attempt, and takes the job out of its queue or leaves it there for the next one.
+/// Keeps what became of an attempt that ended at `now`, and takes the job out of its queue or leaves it there for the next
+/// one.
 pub(crate) fn settle(
     tx: &mut Tx<'_>,
     cx: &Cx,
     lane: &Lane,
     namespace: &Namespace,
     tried: &Tried,
+    now: UnixMillis,
 ) -> Result<(), Error> {
     let (job, place) = (&tried.job, (&lane.owner, &lane.namespace, &lane.user));
     let leaves = tried.succeeded() || tried.is_last();
@@ -197,7 +199,7 @@ pub(crate) fn settle(
     };
     // A job that was deleted meanwhile is not tried again (BEHAVIOUR J-52).
     let gone = leaves || !waited;
-    let expires_at = if gone { cx.now.0 + result::KEPT_MS } else { result::NEVER };
+    let expires_at = if gone { now.0 + result::KEPT_MS } else { result::NEVER };
     let params = params![
         job.sequence,
         job.retry_count,
@@ -215,12 +217,12 @@ pub(crate) fn settle(
     tx.execute(result::sql::INSERT_RESULT, params)?;
     if gone {
         if job.retry_count > 0 {
-            result::expire(tx, job.sequence, cx.now)?;
+            result::expire(tx, job.sequence, now)?;
         }
         forget(tx, &lane.owner, &tried.made)?;
     }
     if waited && tried.is_last() {
-        dead_letter::insert(tx, lane, job, cx.now)?;
+        dead_letter::insert(tx, lane, job, now)?;
     }
     let tells = tried.succeeded() || (waited && tried.is_last() && namespace.enable_auto_run);
     match &namespace.run_notification {

@@ -143,7 +143,7 @@ fn describe_dead_letter_jobs_by_user_id(
 ) -> Result<Page<DeadLetterJob>, Error> {
     let (namespace, user) = (request.namespace_name.as_str(), cx.user()?);
     namespaces::require::<Namespaces>(tx, cx, namespace)?;
-    let mut after = after(request.page_token.as_ref())?;
+    let mut after = after("deadLetterJob", request.page_token.as_ref())?;
     let mut items: Vec<DeadLetterJob> = Vec::new();
     let mut bytes = 0;
     loop {

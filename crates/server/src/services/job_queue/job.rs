@@ -142,12 +142,12 @@ pub(super) fn found<T>(
     }
 }
 
-/// The place behind which a page starts.
-pub(super) fn after(token: Option<&PageToken>) -> Result<i64, Error> {
+/// The place behind which a page of these models starts.
+pub(super) fn after(model: &str, token: Option<&PageToken>) -> Result<i64, Error> {
     let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(-1) };
     token.key().parse().map_err(|_| {
         let detail = "`pageToken` must be the `nextPageToken` of an earlier page of this list";
-        ApiError::bad_request(SERVICE.name, "job", "pageToken", "invalid", detail).into()
+        ApiError::bad_request(SERVICE.name, model, "pageToken", "invalid", detail).into()
     })
 }
 
@@ -158,7 +158,7 @@ fn describe_jobs_by_user_id(
 ) -> Result<Page<Job>, Error> {
     let (namespace, user) = (request.namespace_name.as_str(), cx.user()?);
     namespaces::require::<Namespaces>(tx, cx, namespace)?;
-    let mut after = after(request.page_token.as_ref())?;
+    let mut after = after("job", request.page_token.as_ref())?;
     let mut items: Vec<Job> = Vec::new();
     let mut bytes = 0;
     loop {

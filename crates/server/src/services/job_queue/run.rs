@@ -54,9 +54,10 @@ async fn run_first(cx: Arc<Cx>, namespace: Arc<Namespace>) -> Result<Ran, Error>
     let tried = Arc::new(Tried::new(job, outcome, tried_at, once.made()));
     core.jobs.metrics.count(&tried, false);
     let (settling, settled, name) = (Arc::clone(&cx), Arc::clone(&tried), namespace.name.clone());
+    let now = core.clock.now();
     let is_last_job = cx
         .write(move |tx| {
-            attempt::settle(tx, &settling, &lane, &namespace, &settled)?;
+            attempt::settle(tx, &settling, &lane, &namespace, &settled, now)?;
             if let Some(node) = claims(&settling) {
                 attempt::release(tx, &lane, node)?;
             }
