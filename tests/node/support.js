@@ -41,6 +41,20 @@ const components = {
     firebaseToken: ['setFirebaseToken', 'setFirebaseTokenByUserId', 'getFirebaseToken', 'getFirebaseTokenByUserId',
       'deleteFirebaseToken', 'deleteFirebaseTokenByUserId', 'sendMobileNotificationByUserId'],
   },
+  script: {
+    namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
+      'deleteNamespace'],
+    script: ['describeScripts', 'createScript', 'createScriptFromGitHub', 'getScript', 'updateScript',
+      'updateScriptFromGitHub', 'deleteScript', 'invokeScript', 'debugInvoke'],
+  },
+  jobQueue: {
+    namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
+      'deleteNamespace'],
+    job: ['describeJobsByUserId', 'getJobByUserId', 'pushByUserId', 'run', 'runByUserId', 'deleteJob', 'deleteJobByUserId',
+      'pushByStampSheet', 'deleteByStampTask'],
+    jobResult: ['getJobResult', 'getJobResultByUserId'],
+    deadLetterJob: ['describeDeadLetterJobsByUserId', 'getDeadLetterJobByUserId', 'deleteDeadLetterJobByUserId'],
+  },
   auth: { accessToken: ['login', 'loginBySignature', 'federation', 'issueTimeOffsetTokenByUserId'] },
   identifier: {
     user: ['describeUsers', 'createUser', 'updateUser', 'getUser', 'deleteUser'],
@@ -67,6 +81,8 @@ const clients = {
   gateway: gs2.gateway.Gs2GatewayRestClient,
   auth: gs2.auth.Gs2AuthRestClient,
   identifier: gs2.identifier.Gs2IdentifierRestClient,
+  script: gs2.script.Gs2ScriptRestClient,
+  jobQueue: gs2.jobQueue.Gs2JobQueueRestClient,
 };
 
 // A refusal as both transports give it: the items of the error array.
@@ -75,6 +91,14 @@ class Refusal extends Error {
     super(JSON.stringify(items));
     this.items = items;
   }
+}
+
+// The SDK's models as the objects that they are on the wire.
+function plain(value) {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value.toDict === 'function') return value.toDict();
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plain(member)]));
 }
 
 class Rest {
@@ -107,9 +131,8 @@ class Socket {
   async call(service, operation, fields = {}) {
     const { accessToken, ...payload } = fields;
     if (accessToken !== undefined) payload.xGs2AccessToken = accessToken;
-    if (payload.logSetting) payload.logSetting = payload.logSetting.toDict();
     try {
-      return await this.session.send(service, componentOf(service, operation), operation, payload);
+      return await this.session.send(service, componentOf(service, operation), operation, plain(payload));
     } catch (thrown) {
       if (typeof thrown?.message === 'string' && !(thrown instanceof Error)) throw new Refusal(JSON.parse(thrown.message));
       throw thrown;
@@ -171,6 +194,12 @@ function suite(define) {
         await context.call(service, 'createNamespace', { name });
         context.undo(service, 'deleteNamespace', { namespaceName: name });
         return name;
+      };
+      // Stores scripts in a new namespace and gives their GRNs.
+      context.scripts = async () => {
+        const namespaceName = await context.namespace('script');
+        return async (script, fields = {}) => (await context.call('script', 'createScript',
+          { namespaceName, name: unique('script'), script, ...fields })).item.scriptId;
       };
       context.user = async () => {
         const name = unique('user');

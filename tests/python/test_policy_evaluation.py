@@ -257,7 +257,7 @@ def sample(operation, player):
 
 PROTECTED = [operation for operation in operations.ALL if not operation.public]
 PLAYER_CALLS = ("lock", "unlock", "getMutex", "loginBySignature", "setUserId", "describeWebSocketSessions",
-                "setFirebaseToken", "getFirebaseToken", "deleteFirebaseToken")
+                "setFirebaseToken", "getFirebaseToken", "deleteFirebaseToken", "run", "getJobResult")
 UNDECIDED = ("getServiceVersion", "describeMutexes")
 FORBIDDEN_TO_APPLICATIONS = [o for o in PROTECTED if o.name not in PLAYER_CALLS + UNDECIDED]
 

@@ -1,4 +1,4 @@
-"""The operations of Lock, Gateway, Auth and Identifier: where each field travels and how long it may be.
+"""The operations of every service that is served: where each field travels and how long it may be.
 
 Facts of the wire protocol. Paths and fields follow the order in which errors are reported (E-14).
 """
@@ -13,7 +13,10 @@ HEADERS = {
     "duplicationAvoider": "X-GS2-DUPLICATION-AVOIDER",
 }
 
-# Longest value in characters (N-02, N-08, L-01, L-02, A-03, G-01, G-40, G-50, G-52, and the models).
+# The service's part of the path, where it is not the service's name (BEHAVIOUR section 0).
+SEGMENTS = {"jobQueue": "job-queue"}
+
+# Longest value in characters (N-02, N-08, L-01, L-02, A-03, G-01, G-40, G-50, G-52, J-04, SC-01, SC-03, the models).
 LENGTHS = {
     "namespaceName": 128,
     "name": 128,
@@ -44,6 +47,14 @@ LENGTHS = {
     "locale": 64,
     "firebaseSecret": 8192,
     "firebaseProjectId": 128,
+    "scriptName": 128,
+    "scriptId": 1024,
+    "script": 5242880,
+    "args": 5242880,
+    "stampSheet": 5242880,
+    "stampTask": 5242880,
+    "jobName": 36,
+    "deadLetterJobName": 128,
 }
 # Fields of one operation whose limit is another one than the name has elsewhere; `None` is no limit.
 LENGTHS_OF_ONE = {
@@ -51,8 +62,10 @@ LENGTHS_OF_ONE = {
     ("loginByUser", "password"): None,
     ("sendMobileNotificationByUserId", "subject"): 256,
 }
-NAMES = ("namespaceName", "name", "userName", "securityPolicyName")
+NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName")
 ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken")
+# Fields that hold an object of their own; what is wrong in it is reported under the name of its model.
+OBJECTS = ("checkoutSetting",)
 
 
 # What messages about wrong fields name instead of the component (E-10).
@@ -77,6 +90,15 @@ class Operation:
     @property
     def snake(self):
         return re.sub("([A-Z])", lambda letter: "_" + letter.group(1).lower(), self.name)
+
+    @property
+    def segment(self):
+        return SEGMENTS.get(self.service, self.service)
+
+    @property
+    def unavailable(self):
+        """The service without which the operation answers an error whatever it is asked, if there is one."""
+        return UNAVAILABLE.get((self.service, self.name))
 
     @property
     def path_fields(self):
@@ -113,7 +135,7 @@ class Operation:
     def rest(self, fields):
         """Method, target, headers and body object of the call over REST."""
         rest = dict(fields)
-        target = f"/{self.service}{self.path}"
+        target = f"/{self.segment}{self.path}"
         for field in self.path_fields:
             value = rest.pop(field, None)
             segment = "null" if value in (None, "") else quote(str(value), safe="/:")
@@ -141,6 +163,13 @@ class Operation:
         return message
 
 
+class _Object(dict):
+    """An object as it stands on the wire that the SDK takes for one of its models."""
+
+    def to_dict(self):
+        return self
+
+
 SAMPLES = {
     "namespaceName": "absent",
     "name": "sample",
@@ -164,6 +193,17 @@ SAMPLES = {
     "subject": "subject",
     "payload": "payload",
     "token": "token",
+    "scriptName": "absent",
+    "scriptId": "grn:gs2:ap-northeast-1:nobody:script:absent:script:absent",
+    "script": "result = {}",
+    "checkoutSetting": _Object(
+        apiKeyId="grn:gs2:ap-northeast-1:nobody:key:absent:github:absent", repositoryName="owner/repository",
+        sourcePath="script.lua", referenceType="branch", branchName="main"),
+    "keyId": "grn:gs2:ap-northeast-1:nobody:key:absent:key:absent",
+    "stampSheet": '{"body": "", "signature": ""}',
+    "stampTask": '{"body": "", "signature": ""}',
+    "jobName": "absent",
+    "deadLetterJobName": "absent",
 }
 
 
@@ -283,7 +323,70 @@ projectToken loginByUser POST /projectToken/login/user userName! password! otp #
 password describePasswords GET /user/{userName}/password pageToken limit #retired
 """))
 
-ALL = LOCK + GATEWAY + AUTH + IDENTIFIER
+SCRIPT = list(_operations("script", """
+namespace describeNamespaces GET / namePrefix pageToken limit
+namespace createNamespace POST / name! description transactionSetting transactionSettingV2 logSetting
+namespace getNamespaceStatus GET /{namespaceName}/status
+namespace getNamespace GET /{namespaceName}
+namespace updateNamespace PUT /{namespaceName} description transactionSetting transactionSettingV2 logSetting
+namespace deleteNamespace DELETE /{namespaceName}
+namespace getServiceVersion GET /system/version
+script describeScripts GET /{namespaceName}/script namePrefix pageToken limit
+script createScript POST /{namespaceName}/script name! description script! disableStringNumberToNumber
+script createScriptFromGitHub POST /{namespaceName}/script/from_git_hub \
+    name! description checkoutSetting! disableStringNumberToNumber
+script getScript GET /{namespaceName}/script/{scriptName}
+script updateScript PUT /{namespaceName}/script/{scriptName} description script! disableStringNumberToNumber
+script updateScriptFromGitHub PUT /{namespaceName}/script/{scriptName}/from_git_hub \
+    description checkoutSetting! disableStringNumberToNumber
+script deleteScript DELETE /{namespaceName}/script/{scriptName}
+script invokeScript POST /invoke scriptId! userId args randomStatus timeOffsetToken duplicationAvoider
+script debugInvoke POST /debug/invoke \
+    script! args userId randomStatus disableStringNumberToNumber timeOffsetToken duplicationAvoider
+script invokeByStampSheet POST /stamp/script/invoke stampSheet! keyId!
+"""))
+
+JOB_QUEUE = list(_operations("jobQueue", """
+namespace describeNamespaces GET / namePrefix pageToken limit
+namespace createNamespace POST / name! description transactionSetting transactionSettingV2 enableAutoRun \
+    pushNotification runNotification logSetting
+namespace getNamespaceStatus GET /{namespaceName}/status
+namespace getNamespace GET /{namespaceName}
+namespace updateNamespace PUT /{namespaceName} description transactionSetting transactionSettingV2 enableAutoRun \
+    pushNotification runNotification logSetting
+namespace deleteNamespace DELETE /{namespaceName}
+namespace getServiceVersion GET /system/version
+job describeJobsByUserId GET /{namespaceName}/user/{userId}/job pageToken limit timeOffsetToken
+job getJobByUserId GET /{namespaceName}/user/{userId}/job/{jobName} timeOffsetToken
+job pushByUserId POST /{namespaceName}/user/{userId}/job jobs timeOffsetToken duplicationAvoider
+job run POST /{namespaceName}/user/me/job/run accessToken duplicationAvoider
+job runByUserId POST /{namespaceName}/user/{userId}/job/run timeOffsetToken duplicationAvoider
+job deleteJob DELETE /{namespaceName}/user/me/job/{jobName} accessToken duplicationAvoider
+job deleteJobByUserId DELETE /{namespaceName}/user/{userId}/job/{jobName} timeOffsetToken duplicationAvoider
+job pushByStampSheet POST /stamp/job stampSheet! keyId!
+job deleteByStampTask POST /stamp/job/delete stampTask! keyId!
+jobResult getJobResult GET /{namespaceName}/user/me/job/{jobName}/result accessToken tryNumber
+jobResult getJobResultByUserId GET /{namespaceName}/user/{userId}/job/{jobName}/result tryNumber timeOffsetToken
+deadLetterJob describeDeadLetterJobsByUserId GET /{namespaceName}/user/{userId}/dead \
+    pageToken limit timeOffsetToken #retired
+deadLetterJob getDeadLetterJobByUserId GET /{namespaceName}/user/{userId}/dead/{deadLetterJobName} \
+    timeOffsetToken #retired
+deadLetterJob deleteDeadLetterJobByUserId DELETE /{namespaceName}/user/{userId}/dead/{deadLetterJobName} \
+    timeOffsetToken duplicationAvoider #retired
+"""))
+
+ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE
+
+# What cannot succeed whatever it is asked, and the service that must exist first: Key keeps the keys that sign and those
+# that GitHub is asked with, Distributor makes the stamp sheets and tasks. Whoever calls it is told so.
+UNAVAILABLE = {
+    ("auth", "loginBySignature"): "Key",
+    ("script", "createScriptFromGitHub"): "Key",
+    ("script", "updateScriptFromGitHub"): "Key",
+    ("script", "invokeByStampSheet"): "Distributor",
+    ("jobQueue", "pushByStampSheet"): "Distributor",
+    ("jobQueue", "deleteByStampTask"): "Distributor",
+}
 
 
 def operation(service, name):

@@ -11,7 +11,7 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
-from gs2 import auth, core, gateway, identifier, lock
+from gs2 import auth, core, gateway, identifier, job_queue, lock, script
 
 from harness.errors import check_errors
 
@@ -28,6 +28,8 @@ MODULES = {
     "gateway": (gateway, gateway.Gs2GatewayRestClient, gateway.Gs2GatewayWebSocketClient),
     "auth": (auth, auth.Gs2AuthRestClient, auth.Gs2AuthWebSocketClient),
     "identifier": (identifier, identifier.Gs2IdentifierRestClient, identifier.Gs2IdentifierWebSocketClient),
+    "script": (script, script.Gs2ScriptRestClient, script.Gs2ScriptWebSocketClient),
+    "jobQueue": (job_queue, job_queue.Gs2JobQueueRestClient, job_queue.Gs2JobQueueWebSocketClient),
 }
 
 # (transport, service, operation) that succeeded at least once in this run.
@@ -94,6 +96,8 @@ class Sdk:
         self.gateway = Service(self, "gateway")
         self.auth = Service(self, "auth")
         self.identifier = Service(self, "identifier")
+        self.script = Service(self, "script")
+        self.job_queue = Service(self, "jobQueue")
 
     @staticmethod
     def login(environment, transport, client_id=None, client_secret=None):
@@ -159,6 +163,10 @@ class Sdk:
         assert first.message.endswith(suffix), first.message
         assert first.message.startswith(tuple(MODULES)) and first.code
 
+    def service(self, operation):
+        """The client of the operation's service."""
+        return getattr(self, _snake(operation.service))
+
     def call(self, operation, fields):
         """Calls an operation of the catalogue with camelCase fields.
 
@@ -167,10 +175,10 @@ class Sdk:
         if operation.retired or "connectionId" in fields:
             return self._call_raw(operation, fields)
         snake = {_snake(field): value for field, value in fields.items()}
-        return getattr(getattr(self, operation.service), operation.snake)(**snake)
+        return getattr(self.service(operation), operation.snake)(**snake)
 
     def _call_raw(self, operation, fields):
-        client = getattr(self, operation.service).client
+        client = self.service(operation).client
         answered, results = threading.Event(), []
 
         def callback(result):
