@@ -12,6 +12,9 @@ pub(crate) enum Error {
     /// The store failed.
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// Another call with the same duplication avoider was faster: this one must not take effect.
+    #[error("another call with this duplication avoider was faster")]
+    Twin,
     /// Something that must not happen did; the caller reads nothing of it.
     #[error("{0}")]
     Internal(String),

@@ -38,6 +38,8 @@ pub(crate) struct Jobs {
     state: Mutex<State>,
     work: Condvar,
     ended: Condvar,
+    /// Held by the worker whose transaction runs, on PostgreSQL: those of one node would only be in each other's way.
+    alone: Mutex<()>,
     /// Workers that may compute at the same time; those that wait for something are not counted.
     computing_max: usize,
     threads_max: usize,
@@ -84,6 +86,7 @@ impl Jobs {
             state: Mutex::default(),
             work: Condvar::new(),
             ended: Condvar::new(),
+            alone: Mutex::default(),
             computing_max: cores.max(2),
             threads_max: threads_max.max(1),
             runtime,

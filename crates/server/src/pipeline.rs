@@ -386,7 +386,7 @@ fn translate(row: &Row, error: Error, request_id: &str) -> ApiError {
             let item = hiroba_api::ErrorItem::new("server", "server", "store", "failed", detail);
             ApiError::one(Status::Unavailable, item)
         }
-        Error::Store(_) | Error::Internal(_) => {
+        Error::Store(_) | Error::Twin | Error::Internal(_) => {
             tracing::error!(service, method, request_id, %error, "call failed");
             ApiError::internal(request_id)
         }

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use hiroba_api::Operation;
 use hiroba_api::contract::{Credentials, Fields, Row, Subject, Table, decode};
 use hiroba_api::error::ApiError;
-use hiroba_store::{Store, Tx};
+use hiroba_store::{Engine, Store, Tx};
 use serde::Serialize;
 
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::pipeline::Avoider;
 use crate::services::namespaces::{NamespaceData, cached};
+
+/// How often a call is made again that a twin was faster than.
+const TWINS_MAX: u32 = 3;
 
 /// A future of the result's JSON text.
 pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'a>>;
@@ -140,35 +143,69 @@ impl<O: Operation> AnyHandler for Handler<O> {
     }
 }
 
-/// What a transaction answered: anew, or what an earlier call with the same avoider had answered.
-enum Outcome<A> {
-    Fresh(A),
-    Kept(String),
-}
-
 async fn write<A: Serialize + Send + 'static>(
     store: &Store,
     cx: Arc<Cx>,
     avoider: Option<Avoider>,
-    handle: impl Fn(&mut Tx<'_>) -> Result<A, Error> + Send + 'static,
+    handle: impl Fn(&mut Tx<'_>) -> Result<A, Error> + Send + Sync + 'static,
 ) -> Result<String, Error> {
-    let dry_run = cx.dry_run;
-    let transaction = move |tx: &mut Tx<'_>| -> Result<Outcome<A>, Error> {
-        cx.entropy.restart();
-        let Some(avoider) = &avoider else { return handle(tx).map(Outcome::Fresh) };
-        if let Some(kept) = avoider.answer(tx, &cx)? {
-            return Ok(Outcome::Kept(kept));
+    let Some(avoider) = avoider else {
+        let dry_run = cx.dry_run;
+        let transaction = move |tx: &mut Tx<'_>| {
+            cx.entropy.restart();
+            handle(tx)
+        };
+        let answer =
+            if dry_run { store.dry_run(transaction).await? } else { store.write(transaction).await? };
+        // Written here and not in the transaction: the store's writer has better things to do.
+        return json(&answer);
+    };
+    let (avoider, handle) = (Arc::new(avoider), Arc::new(handle));
+    let mut attempts = 0;
+    loop {
+        if let Some(kept) = asked_before(store, &avoider, &cx).await? {
+            return Ok(kept);
+        }
+        match write_once(&cx, &avoider, &handle).await {
+            // Its answer is there now.
+            Err(Error::Twin) if attempts < TWINS_MAX => attempts += 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// The answer that is kept for a call, where looking for it within the call's transaction costs conflicts.
+///
+/// On PostgreSQL a serializable transaction that finds no row is in conflict with whoever adds one near by; keeping the
+/// answer at the end of the transaction tells twins apart all the same.
+async fn asked_before(store: &Store, avoider: &Arc<Avoider>, cx: &Arc<Cx>) -> Result<Option<String>, Error> {
+    match store.engine() {
+        Engine::Sqlite => Ok(None),
+        Engine::Postgres => {
+            let (asking, cx) = (Arc::clone(avoider), Arc::clone(cx));
+            store.read(move |tx| asking.answer(tx, &cx)).await
+        }
+    }
+}
+
+async fn write_once<A: Serialize + Send + 'static>(
+    cx: &Arc<Cx>,
+    avoider: &Arc<Avoider>,
+    handle: &Arc<impl Fn(&mut Tx<'_>) -> Result<A, Error> + Send + Sync + 'static>,
+) -> Result<String, Error> {
+    let (handle, avoider, writing) = (Arc::clone(handle), Arc::clone(avoider), Arc::clone(cx));
+    let transaction = move |tx: &mut Tx<'_>| -> Result<String, Error> {
+        writing.entropy.restart();
+        if writing.core.store.engine() == Engine::Sqlite
+            && let Some(kept) = avoider.answer(tx, &writing)?
+        {
+            return Ok(kept);
         }
         let answer = json(&handle(tx)?)?;
-        avoider.keep(tx, &cx, &answer)?;
-        Ok(Outcome::Kept(answer))
+        avoider.keep(tx, &writing, &answer)?;
+        Ok(answer)
     };
-    let outcome = if dry_run { store.dry_run(transaction).await? } else { store.write(transaction).await? };
-    match outcome {
-        // Written here and not in the transaction: the store's writer has better things to do.
-        Outcome::Fresh(answer) => json(&answer),
-        Outcome::Kept(answer) => Ok(answer),
-    }
+    cx.write(transaction).await
 }
 
 /// Makes a call that is no transaction of its own unless its avoider has an answer, and keeps its answer.
@@ -181,13 +218,16 @@ async fn once<A: Serialize>(
     let _running = cx.core.running.begin(&avoider, cx)?;
     let avoider = Arc::new(avoider);
     let (asking, asking_cx) = (Arc::clone(&avoider), Arc::clone(cx));
-    if let Some(kept) = store.write(move |tx| asking.answer(tx, &asking_cx)).await? {
+    if let Some(kept) = store.read(move |tx| asking.answer(tx, &asking_cx)).await? {
         return Ok(kept);
     }
     let answer = json(&call.await?)?;
     let (keeping_cx, kept) = (Arc::clone(cx), answer.clone());
-    cx.write(move |tx| avoider.keep(tx, &keeping_cx, &kept)).await?;
-    Ok(answer)
+    match cx.write(move |tx| avoider.keep(tx, &keeping_cx, &kept)).await {
+        // A call on another node was made meanwhile; each caller gets the answer of the own call.
+        Ok(()) | Err(Error::Twin) => Ok(answer),
+        Err(error) => Err(error),
+    }
 }
 
 fn json(answer: &impl Serialize) -> Result<String, Error> {

@@ -29,6 +29,8 @@ use crate::services::{namespaces, triggers};
 const JOBS_MAX: usize = 16;
 /// A visit that takes longer than this leaves the queues that it has not begun to others.
 const VISIT: Duration = Duration::from_millis(20);
+/// What the visits of several nodes queue for when they meet conflicts.
+const VISITS: &str = "job visits";
 /// Time after which a queue is looked at again that could not be read or settled.
 const AGAIN_MS: i64 = 1000;
 
@@ -186,6 +188,7 @@ impl Visit {
         let (node, now) = (core.hub.node().to_owned(), core.clock.now());
         let (lanes, given_up) = (wanted.clone(), finished.clone());
         let load = move |tx: &mut Tx<'_>| {
+            tx.lock_row(VISITS);
             let mut heads = Vec::with_capacity(lanes.len());
             for (lane, _) in &lanes {
                 // First the jobs, then the claim: then a node that gives an empty queue up at this moment is in conflict
@@ -201,6 +204,7 @@ impl Visit {
         };
         let runtime = &core.jobs.runtime;
         let heads = if claims {
+            let _alone = core.jobs.alone.lock();
             runtime.block_on(core.store.write(load))?
         } else {
             runtime.block_on(core.store.read(load))?
@@ -238,6 +242,12 @@ impl Visit {
             }
             let once = Arc::new(Once::new(&job.name));
             let outcome = self.attempt(&lane, &job, &once, since);
+            // The store's trouble is not the job's: such an attempt does not count.
+            let Some(outcome) = outcome.filter(|outcome| outcome.status < 300 || !once.was_unavailable())
+            else {
+                next = Some(Next::At(now.0 + AGAIN_MS));
+                break;
+            };
             let hopeless = triggers::is_hopeless(&lane, outcome.status);
             let tried = Tried { hopeless, ..Tried::new(job, outcome, now, once.made()) };
             if !tried.succeeded() {
@@ -269,28 +279,34 @@ impl Visit {
         }
     }
 
-    fn attempt(self: &Rc<Self>, lane: &Lane, job: &Queued, once: &Arc<Once>, since: Instant) -> Outcome {
+    /// Tries a job; nothing when its script cannot be read now.
+    fn attempt(
+        self: &Rc<Self>,
+        lane: &Lane,
+        job: &Queued,
+        once: &Arc<Once>,
+        since: Instant,
+    ) -> Option<Outcome> {
         let core = &self.core;
         let project = Cx::of_owner(core, &lane.owner).project;
         if let Some(event) = triggers::event(lane, job) {
             self.slow();
-            return core.jobs.runtime.block_on(triggers::deliver(core, &project, event));
+            return Some(core.jobs.runtime.block_on(triggers::deliver(core, event)));
         }
         let user = (!lane.user.is_empty()).then(|| UserId::trusted(&*lane.user));
         let found = scripts::find(core, &project, &job.script_id, since);
         let target = match core.jobs.runtime.block_on(found) {
             Ok(Ok(target)) => target,
-            Ok(Err(failure)) => return scripts::failed(&failure),
+            Ok(Err(failure)) => return Some(scripts::failed(&failure)),
             Err(error) => {
                 tracing::warn!(%error, script = job.script_id, "the script of a job could not be read");
-                let detail = "the script could not be read; the job is tried again".to_owned();
-                return scripts::failed(&scripts::failure(503, "script", "failed", detail));
+                return None;
             }
         };
         let origin = Origin { once: Some(Arc::clone(once)), ..Origin::of_server(project, user) };
         let (args, seed) = (attempt::args(job), attempt::seed(job));
         let watcher: Rc<dyn Watcher> = Rc::clone(self) as Rc<dyn Watcher>;
-        scripts::run_here(core, Work { target, args, origin, random: None, seed }, Some(watcher))
+        Some(scripts::run_here(core, Work { target, args, origin, random: None, seed }, Some(watcher)))
     }
 
     /// Commits what became of the jobs that ran; says whether it is on disk and the running queue is still this node's.
@@ -311,9 +327,17 @@ impl Visit {
         let done = Arc::new(done);
         let (core, settling) = (Arc::clone(&self.core), Arc::clone(&done));
         let settle = move |tx: &mut Tx<'_>| {
+            tx.lock_row(VISITS);
             settling.iter().map(|done| settle_queue(tx, &core, done)).collect::<Result<Vec<_>, Error>>()
         };
-        let settled = self.waiting(|| self.core.jobs.runtime.block_on(self.core.store.write(settle)));
+        let settled = self.waiting(|| {
+            let _alone = match self.core.store.engine() {
+                Engine::Postgres => Some(self.core.jobs.alone.lock()),
+                // Many share a commit there.
+                Engine::Sqlite => None,
+            };
+            self.core.jobs.runtime.block_on(self.core.store.write(settle))
+        });
         let next = match settled {
             Ok(next) => next,
             Err(error) => {

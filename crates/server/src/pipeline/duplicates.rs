@@ -21,12 +21,13 @@ pub(crate) mod sql {
         SELECT_ANSWER = "SELECT request_hash, answer FROM duplication_answer
             WHERE owner_id = $1 AND service = $2 AND method = $3 AND user_id = $4 AND avoider = $5
               AND expires_at > $6";
-        /// Keeps an answer.
+        /// Keeps an answer, unless another one is kept.
         INSERT_ANSWER = "INSERT INTO duplication_answer
                 (owner_id, service, method, user_id, avoider, request_hash, answer, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (owner_id, service, method, user_id, avoider) DO UPDATE
-            SET request_hash = excluded.request_hash, answer = excluded.answer, expires_at = excluded.expires_at";
+            SET request_hash = excluded.request_hash, answer = excluded.answer, expires_at = excluded.expires_at
+            WHERE duplication_answer.expires_at <= $9";
         /// Forgets expired answers, some at a time.
         DELETE_EXPIRED_ANSWERS = "DELETE FROM duplication_answer WHERE (owner_id, service, method, user_id, avoider) IN (
             SELECT owner_id, service, method, user_id, avoider FROM duplication_answer
@@ -108,9 +109,11 @@ impl Avoider {
     }
 
     /// Keeps the answer of this call.
+    ///
+    /// Fails with [`Error::Twin`] when a call with this key has its answer by now.
     pub(crate) fn keep(&self, tx: &mut Tx<'_>, cx: &Cx, answer: &str) -> Result<(), Error> {
         let expires_at = cx.now.0 + self.kept_ms;
-        tx.execute(
+        let kept = tx.execute(
             sql::INSERT_ANSWER,
             params![
                 cx.owner(),
@@ -120,10 +123,11 @@ impl Avoider {
                 &self.key,
                 &self.request_hash,
                 answer,
-                expires_at
+                expires_at,
+                cx.now.0
             ],
         )?;
-        Ok(())
+        if kept == 1 { Ok(()) } else { Err(Error::Twin) }
     }
 }
 

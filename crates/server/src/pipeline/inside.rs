@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::digest;
 use hiroba_api::contract::{Access as Level, Credentials, Fields, Row, Subject};
-use hiroba_api::error::ApiError;
+use hiroba_api::error::{ApiError, Status};
 use hiroba_api::grn::Project;
 use hiroba_api::names::UserId;
 use hiroba_store::{Tx, params};
@@ -68,6 +69,8 @@ pub(crate) struct Once {
     counts: Mutex<HashMap<String, u32>>,
     /// Calls of this attempt, those of nested runs included.
     made: Arc<Mutex<Vec<Made>>>,
+    /// Whether one of them found the store unavailable.
+    unavailable: Arc<AtomicBool>,
 }
 
 /// A call of a run, as the kept answers know it.
@@ -82,7 +85,17 @@ pub(crate) struct Made {
 impl Once {
     /// For one attempt of the run of this name.
     pub(crate) fn new(name: &str) -> Once {
-        Once { name: name.to_owned(), counts: Mutex::default(), made: Arc::default() }
+        Once {
+            name: name.to_owned(),
+            counts: Mutex::default(),
+            made: Arc::default(),
+            unavailable: Arc::default(),
+        }
+    }
+
+    /// Whether a call could not be made for want of the store: a failure that follows is not the script's.
+    pub(crate) fn was_unavailable(&self) -> bool {
+        self.unavailable.load(Ordering::Relaxed)
     }
 
     /// The calls that this attempt made.
@@ -104,7 +117,12 @@ impl Once {
 
     /// For runs inside the call with this key.
     fn inside(&self, key: &str) -> Once {
-        Once { name: key.to_owned(), counts: Mutex::default(), made: Arc::clone(&self.made) }
+        Once {
+            name: key.to_owned(),
+            counts: Mutex::default(),
+            made: Arc::clone(&self.made),
+            unavailable: Arc::clone(&self.unavailable),
+        }
     }
 }
 
@@ -131,8 +149,14 @@ impl Pipeline {
         credentials: Credentials,
         origin: Origin,
     ) -> Result<String, ApiError> {
-        let request_id = request_id();
-        self.watched(row, &request_id, self.road_inside(row, fields, credentials, origin)).await
+        let (request_id, once) = (request_id(), origin.once.clone());
+        let answer = self.watched(row, &request_id, self.road_inside(row, fields, credentials, origin)).await;
+        if let (Err(error), Some(once)) = (&answer, once)
+            && error.status == Status::Unavailable
+        {
+            once.unavailable.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 
     async fn road_inside(

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use hiroba_api::contract::Fields;
 use hiroba_api::error::{ApiError, ErrorItem, Status};
-use hiroba_api::grn::{Grn, Project};
+use hiroba_api::grn::Grn;
 use hiroba_api::job_queue::{JobEntry, Namespace, Namespaces, SERVICE as JOB_QUEUE};
 use hiroba_api::names::{GrnText, UserId};
 use hiroba_api::namespace::ScriptSetting;
@@ -186,7 +186,7 @@ pub(crate) fn is_hopeless(lane: &Lane, status: u16) -> bool {
 }
 
 /// Delivers an event. Its status is 503 when another attempt may succeed, 400 when it would be in vain.
-pub(crate) async fn deliver(core: &Arc<Core>, _project: &Project, event: Event) -> Outcome {
+pub(crate) async fn deliver(core: &Arc<Core>, event: Event) -> Outcome {
     let now = core.clock.now().0.div_euclid(1000);
     match core.eventbridge.put(event, now).await {
         Ok(()) => Outcome {

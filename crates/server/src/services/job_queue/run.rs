@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use hiroba_api::error::{ApiError, ErrorItem, Status};
 use hiroba_api::job_queue::{JobResultBody, Namespace, Namespaces, Ran, Run, SERVICE};
-use hiroba_store::{Engine, Tx};
+use hiroba_store::{Engine, StoreError, Tx};
 
 use super::attempt::{self, Tried};
 use super::job::{Queued, small};
@@ -51,6 +51,10 @@ async fn run_first(cx: Arc<Cx>, namespace: Arc<Namespace>) -> Result<Ran, Error>
             scripts::run(&core, Work { target, args, origin, random: None, seed }).await?
         }
     };
+    if outcome.status >= 300 && once.was_unavailable() {
+        // The store's trouble is not the job's: such an attempt does not count.
+        return Err(StoreError::Unavailable("a call of the job's script could not be made".to_owned()).into());
+    }
     let tried = Arc::new(Tried::new(job, outcome, tried_at, once.made()));
     core.jobs.metrics.count(&tried, false);
     let (settling, settled, name) = (Arc::clone(&cx), Arc::clone(&tried), namespace.name.clone());
