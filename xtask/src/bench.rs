@@ -1,17 +1,20 @@
-//! `cargo xtask bench`: Hiroba beside its peers on this machine. `bench push` has a file of its own, `bench lock` is here:
-//! durable lock and unlock pairs, beside etcd and Redis.
+//! `cargo xtask bench`: Hiroba beside its peers on this machine. `bench push` and `bench jobs` have files of their own, `bench
+//! lock` is here: durable lock and unlock pairs, beside etcd and Redis.
 //!
 //! All peers run during the whole task and take turns at each number of clients, so that a slow minute of the disk
 //! meets all of them. A waiting peer costs next to nothing.
 
 mod etcd;
+mod frame;
 mod hiroba;
 mod http;
+pub(crate) mod jobs;
 mod load;
 mod peer;
 pub(crate) mod push;
 mod redis;
 mod report;
+mod socket;
 
 use crate::project::Project;
 use anyhow::{Context, Result};
@@ -34,6 +37,8 @@ pub(crate) enum BenchTask {
     Lock(LockArguments),
     /// Notifications to one socket and to thousands, and the memory of an idle socket.
     Push(push::PushArguments),
+    /// Jobs: how fast they are pushed and run in order, and how soon one is done.
+    Jobs(jobs::JobsArguments),
 }
 
 /// Command line of `cargo xtask bench lock`.

@@ -1,9 +1,11 @@
 //! Hiroba through its protocol: login, a namespace, a token per player, then `lock` and `unlock` over HTTP and JSON.
 
+use super::frame::TEXT;
 use super::http::{Connection, request};
 use super::load::{Client, Connect, Plan};
+use super::socket::Socket;
 use crate::server::{CLIENT_ID, CLIENT_SECRET};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::ops::Range;
 
@@ -44,15 +46,41 @@ impl Prepared {
 
     /// Creates a namespace of a service.
     pub(super) async fn create_namespace(&self, service: &str, name: &str) -> Result<()> {
-        let body = json!({"name": name}).to_string();
-        let create = self.request("POST", &format!("/{service}/"), None, &body);
-        Connection::open(&self.address).await?.call_ok(&create).await?;
+        self.call("POST", &format!("/{service}/"), &json!({"name": name})).await.map(|_| ())
+    }
+
+    /// Makes one call of the administrator, which must succeed, on a connection of its own.
+    pub(super) async fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let call = self.request(method, path, None, &body.to_string());
+        let mut connection = Connection::open(&self.address).await?;
+        serde_json::from_slice(connection.call_ok(&call).await?).context("an answer is not JSON")
+    }
+
+    /// Binds a socket to a player with a call on the socket.
+    pub(super) async fn bind(&self, socket: &mut Socket, namespace: &str, user: &str) -> Result<()> {
+        let envelope = json!({
+            "namespaceName": namespace,
+            "userId": user,
+            "x_gs2": {
+                "service": "gateway",
+                "component": "webSocketSession",
+                "function": "setUserIdByUserId",
+                "contentType": "application/json",
+                "requestId": "bind",
+            },
+            "xGs2ClientId": CLIENT_ID,
+            "xGs2ProjectToken": self.authorization.trim_start_matches("Bearer "),
+        });
+        socket.send(TEXT, envelope.to_string().as_bytes()).await?;
+        let answer = socket.wait_for(|received| contains(received, b"\"requestId\"")).await?;
+        let answer = String::from_utf8_lossy(&answer);
+        ensure!(answer.contains("\"status\":200"), "binding a socket is answered with {answer}");
         Ok(())
     }
 
-    /// Token of the administrator.
-    pub(super) fn project_token(&self) -> &str {
-        self.authorization.trim_start_matches("Bearer ")
+    /// Host and port of the server.
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Prepares a call of the administrator, or of the player whose token is given.
@@ -176,4 +204,8 @@ fn text(body: &[u8], member: &str) -> Result<String> {
     let answer: Value = serde_json::from_slice(body).context("an answer is not JSON")?;
     let text = answer[member].as_str().with_context(|| format!("an answer has no {member}"))?;
     Ok(text.to_owned())
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
 }

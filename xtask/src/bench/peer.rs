@@ -52,7 +52,10 @@ impl Running {
                 Kind::Hiroba { server: Box::new(server), prepared, postgres: postgres.map(Box::new) }
             }
             Peer::Etcd => start_etcd(base)?,
-            Peer::Redis => start_redis(base)?,
+            Peer::Redis => {
+                let (process, address, folder) = start_redis(peer.name(), base)?;
+                Kind::Foreign { process, address, _folder: folder }
+            }
         };
         Ok(Self { peer, kind })
     }
@@ -120,9 +123,10 @@ fn start_etcd(base: Option<&Path>) -> Result<Kind> {
     Ok(Kind::Foreign { process, address, _folder: folder })
 }
 
-fn start_redis(base: Option<&Path>) -> Result<Kind> {
+/// Starts Redis with its data in a folder of that name; returns its process, its address and the folder.
+pub(super) fn start_redis(name: &str, base: Option<&Path>) -> Result<(Process, String, TempDir)> {
     let program = packages::ensure("redis-server", "redis-server")?;
-    let folder = TempDir::create("redis", base)?;
+    let folder = TempDir::create(name, base)?;
     let port = free_port()?;
     let mut command = process::command(program);
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no", "--save", ""]);
@@ -131,5 +135,5 @@ fn start_redis(base: Option<&Path>) -> Result<Kind> {
     command.arg("--dir").arg(folder.folder("data")?);
     let mut process = Process::start("redis", command, &folder.path().join("log"))?;
     process.wait_for_line(READY_TIMEOUT, |line| line.contains("eady to accept connections"))?;
-    Ok(Kind::Foreign { process, address: format!("127.0.0.1:{port}"), _folder: folder })
+    Ok((process, format!("127.0.0.1:{port}"), folder))
 }

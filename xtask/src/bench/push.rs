@@ -12,10 +12,9 @@ mod board;
 mod caller;
 mod crowd;
 mod dialect;
-mod frame;
 mod peer;
+mod reader;
 mod report;
-mod socket;
 
 use crate::proc;
 use anyhow::{Context, Result};

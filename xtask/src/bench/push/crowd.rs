@@ -3,7 +3,8 @@
 use super::board::Board;
 use super::caller::Caller;
 use super::peer::Running;
-use super::socket::Socket;
+use super::reader;
+use crate::bench::socket::Socket;
 use crate::proc;
 use anyhow::{Context, Result, anyhow, ensure};
 use std::sync::Arc;
@@ -87,7 +88,7 @@ impl<'a> Crowd<'a> {
         for (number, socket) in sockets.into_iter().enumerate() {
             let (board, dialect) = (Arc::clone(&self.board), self.running.access().dialect());
             let task = tokio::spawn(async move {
-                if let Err(error) = socket.read(number, dialect, Arc::clone(&board)).await {
+                if let Err(error) = reader::read(socket, number, dialect, Arc::clone(&board)).await {
                     board.fail(error.context(format!("socket {number}")));
                 }
             });

@@ -3,14 +3,14 @@
 use super::Peer;
 use super::caller::{Caller, FILLER_BYTES, ID, Link, NUMBER, Template, payload, socket_number};
 use super::dialect::Dialect;
-use super::frame::{BINARY, TEXT};
-use super::socket::Socket;
+use crate::bench::frame::{BINARY, TEXT};
 use crate::bench::hiroba::Prepared;
 use crate::bench::http::Connection;
+use crate::bench::socket::Socket;
 use crate::postgres::Postgres;
 use crate::process::{self, Process};
 use crate::project::Project;
-use crate::server::{CLIENT_ID, Server, free_port};
+use crate::server::{Server, free_port};
 use crate::temp_dir::TempDir;
 use crate::{install, packages, proc};
 use anyhow::{Context, Result, bail, ensure};
@@ -150,7 +150,7 @@ impl Access {
         match &self.dialogue {
             Dialogue::Hiroba(prepared) => {
                 let mut socket = Socket::open(address, "/").await?;
-                bind(&mut socket, prepared, OWN, &format!("player-{}", socket_number(number))).await?;
+                prepared.bind(&mut socket, OWN, &format!("player-{}", socket_number(number))).await?;
                 Ok(socket)
             }
             Dialogue::Socketio => {
@@ -172,7 +172,7 @@ impl Access {
     /// Has a socket get the broadcasts too.
     pub(super) async fn join(&self, socket: &mut Socket) -> Result<()> {
         match &self.dialogue {
-            Dialogue::Hiroba(prepared) => bind(socket, prepared, ALL, "everybody").await,
+            Dialogue::Hiroba(prepared) => prepared.bind(socket, ALL, "everybody").await,
             // It broadcasts to whoever is connected.
             Dialogue::Socketio => Ok(()),
             Dialogue::Nats => subscribe(socket, "SUB all 2\r\n").await,
@@ -272,28 +272,6 @@ fn start_nats() -> Result<Running> {
     let (sockets, callers) = (address(sockets), address(callers));
     let access = Access { peer: Peer::Nats, sockets, callers, dialogue: Dialogue::Nats };
     Ok(Running::foreign(process, folder, access))
-}
-
-/// Binds a socket to a player with a call on the socket.
-async fn bind(socket: &mut Socket, prepared: &Prepared, namespace: &str, user: &str) -> Result<()> {
-    let envelope = json!({
-        "namespaceName": namespace,
-        "userId": user,
-        "x_gs2": {
-            "service": "gateway",
-            "component": "webSocketSession",
-            "function": "setUserIdByUserId",
-            "contentType": "application/json",
-            "requestId": "bind",
-        },
-        "xGs2ClientId": CLIENT_ID,
-        "xGs2ProjectToken": prepared.project_token(),
-    });
-    socket.send(TEXT, envelope.to_string().as_bytes()).await?;
-    let answer = socket.wait_for(|received| contains(received, b"\"requestId\"")).await?;
-    let answer = String::from_utf8_lossy(&answer);
-    ensure!(answer.contains("\"status\":200"), "binding a socket is answered with {answer}");
-    Ok(())
 }
 
 fn nats_connect() -> String {

@@ -3,33 +3,33 @@
 use anyhow::{Context, Result, ensure};
 
 /// Frame of a text.
-pub(super) const TEXT: u8 = 1;
+pub(in crate::bench) const TEXT: u8 = 1;
 /// Frame of bytes.
-pub(super) const BINARY: u8 = 2;
+pub(in crate::bench) const BINARY: u8 = 2;
 /// Close.
-pub(super) const CLOSE: u8 = 8;
+pub(in crate::bench) const CLOSE: u8 = 8;
 /// Ping.
-pub(super) const PING: u8 = 9;
+pub(in crate::bench) const PING: u8 = 9;
 /// Answer to a ping.
-pub(super) const PONG: u8 = 10;
+pub(in crate::bench) const PONG: u8 = 10;
 
 /// Bytes of the longest payload that a peer sends.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A whole message of a server.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
+pub(in crate::bench) struct Frame<'a> {
     /// What it is.
-    pub(super) opcode: u8,
+    pub(in crate::bench) opcode: u8,
     /// What it holds.
-    pub(super) payload: &'a [u8],
+    pub(in crate::bench) payload: &'a [u8],
     /// Bytes of the frame with its head.
-    pub(super) length: usize,
+    pub(in crate::bench) length: usize,
 }
 
 impl<'a> Frame<'a> {
     /// Reads the frame at the beginning of the bytes; nothing while it is incomplete.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Option<Self>> {
+    pub(in crate::bench) fn parse(bytes: &'a [u8]) -> Result<Option<Self>> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
         ensure!(first & 0xf0 == 0x80, "a frame is a part of a message, or has an extension");
         ensure!(second & 0x80 == 0, "a server masked a frame");
@@ -49,7 +49,7 @@ impl<'a> Frame<'a> {
 }
 
 /// A whole frame of a client. The mask is zero, so the payload is sent as it is.
-pub(super) fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+pub(in crate::bench) fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
     match u16::try_from(payload.len()) {
         Ok(length @ 0..126) => frame.push(0x80 | length.to_be_bytes()[1]),
@@ -68,7 +68,7 @@ pub(super) fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The request that makes a connection a WebSocket.
-pub(super) fn upgrade(address: &str, path: &str) -> Vec<u8> {
+pub(in crate::bench) fn upgrade(address: &str, path: &str) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
