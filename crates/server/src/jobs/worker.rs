@@ -225,7 +225,7 @@ impl Visit {
     /// Runs the first jobs of a queue, up to one that fails.
     fn run_queue(self: &Rc<Self>, loaded: Loaded) {
         let Loaded { lane, namespace, jobs, mut more } = loaded;
-        let (since, is_own) = (Instant::now(), namespace.is_none());
+        let since = Instant::now();
         let current = Done { lane: Arc::clone(&lane), namespace, tried: Vec::new(), next: None };
         self.state.borrow_mut().current = Some(current);
         let mut next = None;
@@ -256,7 +256,6 @@ impl Visit {
                 next = (!tried.is_last()).then(|| Next::At(attempt::due_at(&after)));
                 more = true;
             }
-            self.core.jobs.metrics.count(&tried, is_own);
             let failed = !tried.succeeded();
             let mut state = self.state.borrow_mut();
             let broken = std::mem::take(&mut state.broken);
@@ -349,6 +348,11 @@ impl Visit {
         };
         let mut finished = Vec::with_capacity(done.len());
         for (done, next) in done.iter().zip(next) {
+            if next.is_some() {
+                done.tried
+                    .iter()
+                    .for_each(|tried| self.core.jobs.metrics.count(tried, done.namespace.is_none()));
+            }
             match (done.next, next) {
                 (Some(_), next) => finished.push((Arc::clone(&done.lane), next.unwrap_or(Next::Drained))),
                 // Another node has the queue now.

@@ -56,7 +56,6 @@ async fn run_first(cx: Arc<Cx>, namespace: Arc<Namespace>) -> Result<Ran, Error>
         return Err(StoreError::Unavailable("a call of the job's script could not be made".to_owned()).into());
     }
     let tried = Arc::new(Tried::new(job, outcome, tried_at, once.made()));
-    core.jobs.metrics.count(&tried, false);
     let (settling, settled, name) = (Arc::clone(&cx), Arc::clone(&tried), namespace.name.clone());
     let now = core.clock.now();
     let is_last_job = cx
@@ -68,6 +67,7 @@ async fn run_first(cx: Arc<Cx>, namespace: Arc<Namespace>) -> Result<Ran, Error>
             Ok::<_, Error>(!attempt::any(tx, &lane)?)
         })
         .await?;
+    core.jobs.metrics.count(&tried, false);
     let body = JobResultBody {
         // Counted from 1 here (BEHAVIOUR J-31).
         try_number: small(tried.job.retry_count + 1),
