@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod frames;
 pub mod gateway;
 pub mod http;
+pub mod jobs;
 pub mod limits;
 pub mod linear;
 pub mod mutex;
@@ -21,16 +22,21 @@ pub mod secrets;
 pub mod server;
 pub mod shape;
 pub mod socket;
+pub mod stage;
+pub mod stand_in;
 
 pub use api::Api;
 pub use database::{Database, run};
 pub use deadline::{eventually, within};
 pub use gateway::{Gateway, Player};
 pub use hiroba_store::Engine;
+pub use jobs::Queue;
 pub use process::Process;
 pub use random::Random;
 pub use server::TestServer;
 pub use socket::Socket;
+pub use stage::Stage;
+pub use stand_in::StandIn;
 
 /// Makes a test of each function, once for each engine. A function takes a [`Database`].
 #[macro_export]
