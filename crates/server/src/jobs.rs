@@ -10,6 +10,7 @@ mod search;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -40,6 +41,8 @@ pub(crate) struct Jobs {
     ended: Condvar,
     /// Held by the worker whose transaction runs, on PostgreSQL: those of one node would only be in each other's way.
     alone: Mutex<()>,
+    /// Grows when waiting jobs were deleted: what was read of queues before may hold such jobs.
+    deletions: AtomicU64,
     /// Workers that may compute at the same time; those that wait for something are not counted.
     computing_max: usize,
     threads_max: usize,
@@ -87,6 +90,7 @@ impl Jobs {
             work: Condvar::new(),
             ended: Condvar::new(),
             alone: Mutex::default(),
+            deletions: AtomicU64::new(0),
             computing_max: cores.max(2),
             threads_max: threads_max.max(1),
             runtime,
@@ -99,6 +103,15 @@ impl Jobs {
         let mut state = self.state.lock();
         state.lanes.wake(lane);
         self.rouse(core, &mut state);
+    }
+
+    /// Waiting jobs were deleted, and the commit that says so is done: none of them begins any more.
+    pub(crate) fn deleted(&self) {
+        self.deletions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn deletions(&self) -> u64 {
+        self.deletions.load(Ordering::SeqCst)
     }
 
     /// Takes a queue for a call of `run`; `None` while a job of it runs.

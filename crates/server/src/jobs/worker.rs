@@ -53,6 +53,8 @@ struct Loaded {
     namespace: Option<Arc<Namespace>>,
     jobs: VecDeque<Queued>,
     more: bool,
+    /// How many deletions there had been before it was read.
+    deletions: u64,
 }
 
 /// What became of some jobs of a queue.
@@ -72,6 +74,8 @@ struct State {
     done: Vec<Done>,
     /// The queue that is being run, with what became of its jobs since the last commit.
     current: Option<Done>,
+    /// The job of it that runs, until its first call.
+    beginning: Option<i64>,
     /// Queues that are this visit's to finish.
     open: Vec<Arc<Lane>>,
     /// Whether the worker counts as computing.
@@ -89,9 +93,9 @@ struct Visit {
 impl Watcher for Visit {
     fn slow(&self) -> bool {
         self.leave_rest();
-        let settled = self.settle();
+        let may = self.settle() && !self.state.borrow().broken && self.still_waits();
         self.computes(false);
-        settled && !self.state.borrow().broken
+        may
     }
 }
 
@@ -184,6 +188,7 @@ impl Visit {
                 Err(error) => return Err(error),
             }
         }
+        let deletions = core.jobs.deletions();
         let claims = core.store.engine() == Engine::Postgres;
         let (node, now) = (core.hub.node().to_owned(), core.clock.now());
         let (lanes, given_up) = (wanted.clone(), finished.clone());
@@ -213,7 +218,7 @@ impl Visit {
         for ((lane, namespace), head) in wanted.into_iter().zip(heads) {
             match head.filter(|head| !head.jobs.is_empty()) {
                 Some(Head { jobs, more }) => {
-                    loaded.push(Loaded { lane, namespace, jobs: jobs.into(), more });
+                    loaded.push(Loaded { lane, namespace, jobs: jobs.into(), more, deletions });
                 }
                 None => finished.push(lane),
             }
@@ -224,7 +229,7 @@ impl Visit {
 
     /// Runs the first jobs of a queue, up to one that fails.
     fn run_queue(self: &Rc<Self>, loaded: Loaded) {
-        let Loaded { lane, namespace, jobs, mut more } = loaded;
+        let Loaded { lane, namespace, jobs, mut more, deletions } = loaded;
         let since = Instant::now();
         let current = Done { lane: Arc::clone(&lane), namespace, tried: Vec::new(), next: None };
         self.state.borrow_mut().current = Some(current);
@@ -236,10 +241,12 @@ impl Visit {
                 next = Some(Next::At(due_at));
                 break;
             }
-            if since.elapsed() > VISIT {
+            // A job that was deleted before it began must not begin.
+            if since.elapsed() > VISIT || self.core.jobs.deletions() != deletions {
                 more = true;
                 break;
             }
+            self.state.borrow_mut().beginning = Some(job.sequence);
             let once = Arc::new(Once::new(&job.name));
             let outcome = self.attempt(&lane, &job, &once, since);
             // The store's trouble is not the job's: such an attempt does not count.
@@ -289,8 +296,7 @@ impl Visit {
         let core = &self.core;
         let project = Cx::of_owner(core, &lane.owner).project;
         if let Some(event) = triggers::event(lane, job) {
-            self.slow();
-            return Some(core.jobs.runtime.block_on(triggers::deliver(core, event)));
+            return self.slow().then(|| core.jobs.runtime.block_on(triggers::deliver(core, event)));
         }
         let user = (!lane.user.is_empty()).then(|| UserId::trusted(&*lane.user));
         let found = scripts::find(core, &project, &job.script_id, since);
@@ -306,6 +312,23 @@ impl Visit {
         let (args, seed) = (attempt::args(job), attempt::seed(job));
         let watcher: Rc<dyn Watcher> = Rc::clone(self) as Rc<dyn Watcher>;
         Some(scripts::run_here(core, Work { target, args, origin, random: None, seed }, Some(watcher)))
+    }
+
+    /// Whether the job that makes its first call was not deleted before, where other nodes may have done it. One that is
+    /// deleted later goes on to its end (BEHAVIOUR J-52).
+    fn still_waits(&self) -> bool {
+        if self.core.store.engine() == Engine::Sqlite {
+            return true;
+        }
+        let beginning = self.state.borrow_mut().beginning.take();
+        let lane = self.state.borrow().current.as_ref().map(|current| Arc::clone(&current.lane));
+        let Some((sequence, lane)) = beginning.zip(lane) else { return true };
+        let waits = self.core.store.read(move |tx| attempt::waits(tx, &lane, sequence));
+        let waits = self.waiting(|| self.core.jobs.runtime.block_on(waits));
+        if !matches!(waits, Ok(true)) {
+            self.state.borrow_mut().broken = true;
+        }
+        matches!(waits, Ok(true))
     }
 
     /// Commits what became of the jobs that ran; says whether it is on disk and the running queue is still this node's.
@@ -342,7 +365,8 @@ impl Visit {
             Err(error) => {
                 tracing::warn!(%error, "what became of jobs could not be kept; they are tried again");
                 // Those queues are still open, and looked at again when the visit ends.
-                self.state.borrow_mut().broken = done.iter().any(|done| done.next.is_none());
+                let mut state = self.state.borrow_mut();
+                state.broken = state.current.is_some();
                 return false;
             }
         };

@@ -310,6 +310,8 @@ fn delete_job(tx: &mut Tx<'_>, cx: &Cx, request: &DeleteJob) -> Result<Item<Job>
         None => None,
     };
     let queued = found(tx, cx, namespace, "job", NO_JOB, queued)?;
+    let core = Arc::clone(&cx.core);
+    tx.on_commit(move || core.jobs.deleted());
     if queued.retry_count > 0 {
         super::result::expire(tx, queued.sequence, cx.now)?;
     }
@@ -332,5 +334,7 @@ fn delete_by_stamp_task(_: &mut Tx<'_>, _: &Cx, _: &DeleteByStampTask) -> Result
 pub(super) fn delete_all(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<(), Error> {
     tx.execute(sql::DELETE_ALL, params![cx.owner(), namespace])?;
     tx.execute(sql::DELETE_LANES, params![cx.owner(), namespace])?;
+    let core = Arc::clone(&cx.core);
+    tx.on_commit(move || core.jobs.deleted());
     Ok(())
 }
