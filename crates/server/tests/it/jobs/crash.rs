@@ -71,7 +71,7 @@ async fn produce(api: Api, user: String, mut random: Random, mut life: watch::Re
 async fn killed_again_and_again(database: Database) {
     let usual = match database.engine() {
         Engine::Sqlite => 20,
-        Engine::Postgres => 12,
+        Engine::Postgres => 8,
     };
     let kills: u64 = std::env::var(KILLS).map_or(usual, |kills| kills.parse().unwrap());
     let mut random = Random::new();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use hiroba_testkit::api::{int, text};
 use hiroba_testkit::jobs::{entry, names};
-use hiroba_testkit::{Database, Queue, Stage, TestServer, on_both_engines};
+use hiroba_testkit::{Database, Engine, Queue, Stage, TestServer, on_both_engines};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -252,7 +252,11 @@ async fn queues_are_as_the_model(database: Database) {
     let succeeding = stage.script("succeeding", "result = { n = args.n }").await;
     let failing = stage.script("failing", "fail(503, 'no')").await;
     let depending = stage.script("depending", "fail(409, 'not yet')").await;
-    let cases = std::env::var(CASES).map_or(32, |cases| cases.parse().unwrap());
+    let usual = match database.engine() {
+        Engine::Sqlite => 32,
+        Engine::Postgres => 16,
+    };
+    let cases = std::env::var(CASES).map_or(usual, |cases| cases.parse().unwrap());
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
     let number = Cell::new(0);
     let ran = block_in_place(|| {
