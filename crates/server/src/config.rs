@@ -95,6 +95,9 @@ pub struct Config {
     /// MiB of memory that one run of a script may take.
     #[arg(long, env = "HIROBA_SCRIPT_MEMORY_MIB_MAX", default_value_t = 128)]
     pub script_memory_mib_max: usize,
+    /// Bytes that one run of a script may print.
+    #[arg(long, env = "HIROBA_SCRIPT_OUTPUT_BYTES_MAX", default_value_t = 1 << 20)]
+    pub script_output_bytes_max: usize,
     /// Scripts that may run inside each other: a script's call whose trigger is a script, and so on.
     #[arg(long, env = "HIROBA_SCRIPT_DEPTH_MAX", default_value_t = 8)]
     pub script_depth_max: u8,
@@ -158,6 +161,7 @@ impl Config {
             socket_silence_seconds: 90,
             script_seconds_max: 10,
             script_memory_mib_max: 128,
+            script_output_bytes_max: 1 << 20,
             script_depth_max: 8,
             script_http_allow: Vec::new(),
             script_http_loopback: false,

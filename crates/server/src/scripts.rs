@@ -125,6 +125,7 @@ impl Scripts {
         let limits = Limits {
             time: Duration::from_secs(config.script_seconds_max),
             memory_bytes: config.script_memory_mib_max << 20,
+            output_bytes: config.script_output_bytes_max,
             ..Limits::default()
         };
         let web = Web::new(web::Settings {
