@@ -123,7 +123,7 @@ class TestAtTheSameTime:
                 queue.run()
             error, = caught.value.errors
             assert error.code == CONFLICT
-            assert error.message == "jobQueue.execution.execution.error.conflict"
+            assert error.message == "jobQueue.job.execution.error.duplicate"
             assert queue.names() == names, "the job is in the queue while it runs"
         gate.open()
         assert running.result().item.name == names[0]
