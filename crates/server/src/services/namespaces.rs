@@ -75,29 +75,30 @@ impl NamespaceCache {
 ///
 /// Fails with 404 `namespace` when there is none of this name (BEHAVIOUR E-08).
 pub(crate) async fn cached<S: NamespaceData>(cx: &Arc<Cx>, name: &str) -> Result<Arc<S::Namespace>, Error> {
-    let cache = &cx.core.namespaces;
-    let key = [S::SERVICE.name, cx.owner(), name].join("\n");
-    let fresh = |loaded: &Arc<Loaded>| cache.generation.is_fresh(&loaded.stamp, cx.core.store.engine());
-    let loaded = match cache.loaded.get(&key).filter(fresh) {
-        Some(loaded) => loaded,
+    let namespace = match remembered::<S>(cx, name) {
+        Some(remembered) => remembered,
         None => {
+            let cache = &cx.core.namespaces;
             let stamp = cache.generation.stamp();
             let (reading, owned) = (Arc::clone(cx), name.to_owned());
-            let read = cx.read(move |tx| read::<S>(tx, &reading, &owned)).await?;
-            let namespace = read.map(|namespace| Arc::new(namespace) as Arc<dyn Any + Send + Sync>);
-            let loaded = Arc::new(Loaded { namespace, stamp });
-            cache.loaded.insert(key, Arc::clone(&loaded));
-            loaded
+            let namespace = cx.read(move |tx| read::<S>(tx, &reading, &owned)).await?.map(Arc::new);
+            let kept = namespace.clone().map(|namespace| namespace as Arc<dyn Any + Send + Sync>);
+            cache.loaded.insert(key::<S>(cx, name), Arc::new(Loaded { namespace: kept, stamp }));
+            namespace
         }
     };
-    let namespace = loaded.namespace.clone().and_then(|namespace| namespace.downcast().ok());
     found(Ok(namespace), S::SERVICE, "namespace", name)
+}
+
+/// Under which a namespace is remembered.
+fn key<S: NamespaceData>(cx: &Cx, name: &str) -> String {
+    [S::SERVICE.name, cx.owner(), name].join("\n")
 }
 
 /// The namespace of this name if it is remembered: `None` inside when it is remembered that there is none.
 pub(crate) fn remembered<S: NamespaceData>(cx: &Cx, name: &str) -> Option<Option<Arc<S::Namespace>>> {
     let cache = &cx.core.namespaces;
-    let loaded = cache.loaded.get([S::SERVICE.name, cx.owner(), name].join("\n").as_str())?;
+    let loaded = cache.loaded.get(&key::<S>(cx, name))?;
     let fresh = cache.generation.is_fresh(&loaded.stamp, cx.core.store.engine());
     fresh.then(|| loaded.namespace.clone().and_then(|namespace| namespace.downcast().ok()))
 }

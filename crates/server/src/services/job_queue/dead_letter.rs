@@ -5,7 +5,7 @@ use hiroba_api::job_queue::{
     DeadLetterJob, DeleteDeadLetterJobByUserId, DescribeDeadLetterJobsByUserId, GetDeadLetterJobByUserId,
     JobResultBody, Namespaces, SERVICE,
 };
-use hiroba_api::names::{GrnText, PageToken};
+use hiroba_api::names::GrnText;
 use hiroba_store::{Row, StoreError, Tx, params};
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +15,8 @@ use crate::cx::Cx;
 use crate::error::Error;
 use crate::jobs::Lane;
 use crate::registry::Registry;
-use crate::services::namespaces;
+use crate::services::{namespaces, page};
 
-/// Bytes of arguments and results after which a page ends although its limit is not reached (BEHAVIOUR N-07).
-const PAGE_BYTES_MAX: usize = 8 << 20;
 /// Dead letters that are read at once; each may be large.
 const CHUNK: i64 = 8;
 
@@ -143,26 +141,14 @@ fn describe_dead_letter_jobs_by_user_id(
 ) -> Result<Page<DeadLetterJob>, Error> {
     let (namespace, user) = (request.namespace_name.as_str(), cx.user()?);
     namespaces::require::<Namespaces>(tx, cx, namespace)?;
-    let mut after = after("deadLetterJob", request.page_token.as_ref())?;
-    let mut items: Vec<DeadLetterJob> = Vec::new();
-    let mut bytes = 0;
-    loop {
-        let params = params![cx.owner(), namespace, user.as_str(), after, CHUNK];
-        let chunk = tx.query(sql::SELECT_DEAD_LETTERS, params, Stored::read)?;
-        let last = (chunk.len() as i64) < CHUNK;
-        for stored in chunk {
-            let full = bytes + stored.bytes() > PAGE_BYTES_MAX && !items.is_empty();
-            if full || items.len() == request.limit.get() {
-                return Ok(Page { items, next_page_token: Some(PageToken::after(&after.to_string())) });
-            }
-            bytes += stored.bytes();
-            after = stored.sequence;
-            items.push(stored.model(cx, namespace)?);
-        }
-        if last {
-            return Ok(Page { items, next_page_token: None });
-        }
-    }
+    let after = after("deadLetterJob", request.page_token.as_ref())?;
+    let select = |after: &i64, count| {
+        let params = params![cx.owner(), namespace, user.as_str(), *after, count];
+        Ok(tx.query(sql::SELECT_DEAD_LETTERS, params, Stored::read)?)
+    };
+    let page = page::bounded(request.limit, after, CHUNK, select, |stored| stored.sequence, Stored::bytes)?;
+    let items = page.items.into_iter().map(|stored| stored.model(cx, namespace)).collect::<Result<_, _>>()?;
+    Ok(Page { items, next_page_token: page.next_page_token })
 }
 
 const NO_DEAD_LETTER: &str = "there is no such dead letter";

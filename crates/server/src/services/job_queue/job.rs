@@ -18,14 +18,12 @@ use crate::error::Error;
 use crate::jobs::Lane;
 use crate::registry::Registry;
 use crate::services::gateway::{Notice, notify};
-use crate::services::namespaces;
+use crate::services::{namespaces, page};
 
 /// Attempts when the entry says nothing (BEHAVIOUR J-11).
 const MAX_TRY_COUNT: i32 = 3;
 /// Places in the queue for one push, which has at most 10 jobs.
 const PLACES: i64 = 16;
-/// Bytes of arguments after which a page ends although its limit is not reached (BEHAVIOUR N-07).
-const PAGE_BYTES_MAX: usize = 8 << 20;
 /// Jobs that are read at once; together they may be large.
 const CHUNK: i64 = 32;
 
@@ -158,26 +156,15 @@ fn describe_jobs_by_user_id(
 ) -> Result<Page<Job>, Error> {
     let (namespace, user) = (request.namespace_name.as_str(), cx.user()?);
     namespaces::require::<Namespaces>(tx, cx, namespace)?;
-    let mut after = after("job", request.page_token.as_ref())?;
-    let mut items: Vec<Job> = Vec::new();
-    let mut bytes = 0;
-    loop {
-        let params = params![cx.owner(), namespace, user.as_str(), after, CHUNK];
-        let chunk = tx.query(sql::SELECT_JOBS, params, Queued::read)?;
-        let last = (chunk.len() as i64) < CHUNK;
-        for queued in chunk {
-            let full = bytes + queued.args.len() > PAGE_BYTES_MAX && !items.is_empty();
-            if full || items.len() == request.limit.get() {
-                return Ok(Page { items, next_page_token: Some(PageToken::after(&after.to_string())) });
-            }
-            bytes += queued.args.len();
-            after = queued.sequence;
-            items.push(queued.model(cx, namespace, user));
-        }
-        if last {
-            return Ok(Page { items, next_page_token: None });
-        }
-    }
+    let after = after("job", request.page_token.as_ref())?;
+    let select = |after: &i64, count| {
+        let params = params![cx.owner(), namespace, user.as_str(), *after, count];
+        Ok(tx.query(sql::SELECT_JOBS, params, Queued::read)?)
+    };
+    let bytes = |queued: &Queued| queued.args.len();
+    let page = page::bounded(request.limit, after, CHUNK, select, |queued| queued.sequence, bytes)?;
+    let items = page.items.iter().map(|queued| queued.model(cx, namespace, user)).collect();
+    Ok(Page { items, next_page_token: page.next_page_token })
 }
 
 const NO_JOB: &str = "there is no such job waiting; it may have run: ask for its result with getJobResult";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hiroba_api::contract::{Item, Page, UnixMillis};
 use hiroba_api::error::ApiError;
-use hiroba_api::names::{Description, EntityName, PageToken};
+use hiroba_api::names::{Description, EntityName};
 use hiroba_api::script::{
     CreateScript, CreateScriptFromGitHub, DeleteScript, DescribeScripts, GetScript, Namespaces, SERVICE,
     Script, UpdateScript, UpdateScriptFromGitHub,
@@ -16,8 +16,6 @@ use crate::error::Error;
 use crate::registry::Registry;
 use crate::services::{namespaces, page};
 
-/// Bytes of sources after which a page ends although its limit is not reached (BEHAVIOUR N-07).
-const PAGE_BYTES_MAX: usize = 8 << 20;
 /// Scripts that are read at once; together they may be large.
 const CHUNK: i64 = 8;
 
@@ -127,31 +125,15 @@ fn describe_scripts(tx: &mut Tx<'_>, cx: &Cx, request: &DescribeScripts) -> Resu
     let prefix = request.name_prefix.as_deref().unwrap_or_default();
     // No character sorts above the last code point, so this bounds every name that begins with the prefix.
     let below = format!("{prefix}\u{10ffff}");
-    let (wanted, mut bytes) = (request.limit.get(), 0);
-    let mut items: Vec<Stored> = Vec::new();
-    let mut after = page::after(request.page_token.as_ref()).to_owned();
-    let more = loop {
-        let params = params![cx.owner(), request.namespace_name.as_str(), &after, prefix, &below, CHUNK];
-        let chunk = tx.query(sql::SELECT_SCRIPTS, params, Stored::read)?;
-        let last = (chunk.len() as i64) < CHUNK;
-        let mut full = false;
-        for stored in chunk {
-            full =
-                items.len() == wanted || (!items.is_empty() && bytes + stored.script.len() > PAGE_BYTES_MAX);
-            if full {
-                break;
-            }
-            bytes += stored.script.len();
-            after.clone_from(&stored.name);
-            items.push(stored);
-        }
-        if full || last {
-            break full;
-        }
+    let after = page::after(request.page_token.as_ref()).to_owned();
+    let select = |after: &String, count| {
+        let params = params![cx.owner(), request.namespace_name.as_str(), after, prefix, &below, count];
+        Ok(tx.query(sql::SELECT_SCRIPTS, params, Stored::read)?)
     };
-    let next_page_token = more.then(|| PageToken::after(&after));
-    let items = items.into_iter().map(|stored| stored.model(cx, &request.namespace_name)).collect();
-    Ok(Page { items, next_page_token })
+    let bytes = |stored: &Stored| stored.script.len();
+    let page = page::bounded(request.limit, after, CHUNK, select, |stored| stored.name.clone(), bytes)?;
+    let items = page.items.into_iter().map(|stored| stored.model(cx, &request.namespace_name)).collect();
+    Ok(Page { items, next_page_token: page.next_page_token })
 }
 
 fn create_script(tx: &mut Tx<'_>, cx: &Cx, request: &CreateScript) -> Result<Item<Script>, Error> {
