@@ -8,7 +8,7 @@ mod route;
 mod table;
 
 pub use field::{At, Field, FieldInfo, Kind, Shape, Spec, UnixMillis, Unspecified, write_field};
-pub use operation::{Access, Declaration, Empty, Item, Operation, Page, Service, Subject, TimeOffset};
+pub use operation::{Access, Declaration, Empty, Item, Items, Operation, Page, Service, Subject, TimeOffset};
 pub use reader::{AVOIDER_CHARS_MAX, Credentials, Decoded, Reader, TOKEN_CHARS_MAX, decode};
 pub use route::{RouteMatch, Router};
 pub use serde::ser::{Serialize, SerializeMap, Serializer};

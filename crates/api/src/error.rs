@@ -17,6 +17,8 @@ pub enum Status {
     NotFound = 404,
     /// Somebody else has it; the SDKs repeat the call.
     Conflict = 409,
+    /// Too many bytes in an upload, which is no call and goes past the SDKs' own errors.
+    TooLarge = 413,
     /// A fault of the server.
     Internal = 500,
     /// A service that this call needs failed.
@@ -42,6 +44,7 @@ impl Status {
             QuotaExceeded,
             NotFound,
             Conflict,
+            TooLarge,
             Internal,
             BadGateway,
             Unavailable,

@@ -7,6 +7,7 @@
 extern crate self as hiroba_api;
 
 pub mod auth;
+pub mod chat;
 pub mod contract;
 pub mod error;
 pub mod gateway;
@@ -33,6 +34,7 @@ pub const SERVICES: &[&Service] = &[
     &auth::SERVICE,
     &gateway::SERVICE,
     &job_queue::SERVICE,
+    &chat::SERVICE,
     &script::SERVICE,
     &lock::SERVICE,
 ];
@@ -44,6 +46,7 @@ pub fn table() -> Table {
         auth::OPERATIONS,
         gateway::OPERATIONS,
         job_queue::OPERATIONS,
+        chat::OPERATIONS,
         script::OPERATIONS,
         lock::OPERATIONS,
     ])

@@ -6,11 +6,30 @@ use serde_json::Value;
 use crate::contract::{At, Field, Kind, Shape};
 use crate::error::ErrorItem;
 
-/// Declares a text type: `Name: min..=max, check`.
+/// Declares a text type: `Name: min..=max, check`. With `secret` before the name the text stays out of logs.
 macro_rules! text_type {
+    ($(#[$doc:meta])* secret $name:ident, $min:literal..=$max:literal, $check:expr) => {
+        $crate::names::text_type!(@type $(#[$doc])* $name, $min..=$max, $check);
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                // Whoever reads it in a log could use it.
+                formatter.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    };
     ($(#[$doc:meta])* $name:ident, $min:literal..=$max:literal, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $crate::names::text_type!(@type $(#[$doc])* #[derive(Debug)] $name, $min..=$max, $check);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+    (@type $(#[$attribute:meta])* $name:ident, $min:literal..=$max:literal, $check:expr) => {
+        $(#[$attribute])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
 
         impl $name {
@@ -48,12 +67,6 @@ macro_rules! text_type {
 
             fn deref(&self) -> &str {
                 &self.0
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str(&self.0)
             }
         }
 
@@ -95,7 +108,8 @@ fn anything(_text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn name_characters(text: &str) -> Result<(), &'static str> {
+/// The characters of names (BEHAVIOUR N-01).
+pub(crate) fn name_characters(text: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if text.bytes().all(allowed) { Ok(()) } else { Err("may hold only letters, digits, `-`, `_` and `.`") }
 }

@@ -29,6 +29,7 @@ const ERRORS: &[(u16, &str, &str)] = &[
 /// The headers that operations share.
 const HEADERS: &[Header] = &[
     reference::ACCESS_TOKEN,
+    reference::OPTIONAL_ACCESS_TOKEN,
     reference::DUPLICATION_AVOIDER,
     reference::TIME_OFFSET_TOKEN,
     reference::DRY_RUN,
@@ -92,6 +93,9 @@ fn reference_to(section: &str, name: &str) -> Value {
 
 /// `X-GS2-DRY-RUN` → `DryRun`.
 fn header_key(header: &Header) -> String {
+    if header == &reference::OPTIONAL_ACCESS_TOKEN {
+        return "OptionalAccessToken".to_owned();
+    }
     let mut letters = header.field.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
@@ -157,6 +161,9 @@ fn description(row: &Row) -> String {
     let mut paragraphs: Vec<String> =
         row.declaration.doc.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
     match row.variant {
+        Variant::Plain if row.declaration.maybe_player => {
+            paragraphs.push("The player is the one of the access token, if there is one.".to_owned());
+        }
         Variant::Plain => {}
         Variant::Me => paragraphs.push("The player is the one of the access token.".to_owned()),
         Variant::ByUser => paragraphs.push("The player is the one in the path.".to_owned()),

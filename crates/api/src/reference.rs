@@ -5,9 +5,9 @@ mod page;
 mod request;
 
 pub use request::{
-    ACCESS_TOKEN, CLIENT_ID, DRY_RUN, DUPLICATION_AVOIDER, Header, Model, Place, REQUEST_ID, RequestField,
-    TIME_OFFSET_TOKEN, answer_fields, first_sentence, full_path, headers, limits, models, request_fields,
-    snake_case,
+    ACCESS_TOKEN, CLIENT_ID, DRY_RUN, DUPLICATION_AVOIDER, Header, Model, OPTIONAL_ACCESS_TOKEN, Place,
+    REQUEST_ID, RequestField, TIME_OFFSET_TOKEN, answer_fields, first_sentence, full_path, headers, limits,
+    models, request_fields, snake_case,
 };
 
 use crate::contract::{Service, Table};
@@ -61,7 +61,7 @@ fn index(table: &Table, services: &[&Service]) -> String {
     text.push_str(SHARED);
     text.push_str("\n| Header | Socket member | Where | Meaning |\n| --- | --- | --- | --- |\n");
     let every: [(Header, &str); 6] = [
-        (ACCESS_TOKEN, "operations with access “player”"),
+        (ACCESS_TOKEN, "operations with access “player”; optional in those that say so"),
         (DUPLICATION_AVOIDER, "operations that say so"),
         (TIME_OFFSET_TOKEN, "operations that say so"),
         (DRY_RUN, "every operation that changes something"),

@@ -206,6 +206,96 @@ const DEVIATIONS: &[Deviation] = &[
         "required false instead of true",
         "J-05: the old edition has it optional",
     ),
+    deviation(
+        "chat.dumpUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "chat.checkDumpUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "chat.cleanUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "chat.checkCleanUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "chat.prepareImportUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "chat.importUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "chat.checkImportUserDataByUserId",
+        "",
+        "no such operation is declared",
+        "section 13: user data is to come",
+    ),
+    deviation(
+        "chat.createNamespace",
+        "postNotification",
+        "required false instead of true",
+        "CH-54: the Gateway namespace `default` when absent",
+    ),
+    deviation(
+        "chat.updateNamespace",
+        "postNotification",
+        "required false instead of true",
+        "CH-54: the Gateway namespace `default` when absent",
+    ),
+    deviation(
+        "chat.Namespace",
+        "postNotification",
+        "required false instead of true",
+        "CH-54: the Gateway namespace `default` when absent",
+    ),
+    deviation(
+        "chat.NotificationSetting",
+        "gatewayNamespaceId",
+        "required false instead of true",
+        "N-06: its default is filled in where it is used",
+    ),
+    deviation(
+        "chat.ScriptSetting",
+        "doneTriggerTargetType",
+        "required false instead of true",
+        "CH-70: `none` when absent",
+    ),
+    deviation(
+        "chat.createRoom",
+        "accessToken",
+        "required true instead of false",
+        "CH-02, CH-06: the player is the one of the token",
+    ),
+    deviation(
+        "chat.updateRoom",
+        "accessToken",
+        "required true instead of false",
+        "CH-02, CH-06: the player is the one of the token",
+    ),
+    deviation(
+        "chat.deleteRoom",
+        "accessToken",
+        "required true instead of false",
+        "CH-02, CH-06: the player is the one of the token",
+    ),
 ];
 
 /// A difference.
@@ -454,16 +544,16 @@ fn compare_headers(row: &Row, fact: &Value, subject: &str, findings: &mut Findin
     let ours = reference::headers(row);
     for header in [reference::ACCESS_TOKEN, reference::DUPLICATION_AVOIDER, reference::TIME_OFFSET_TOKEN] {
         let at = (subject, header.field);
-        let here = ours.contains(&header);
-        findings.differ(at, "header is", here, fact["headers"][header.name].is_string());
+        let ours = ours.iter().find(|ours| ours.name == header.name);
+        findings.differ(at, "header is", ours.is_some(), fact["headers"][header.name].is_string());
         let described = elements(fact, "request")
             .iter()
             .find(|fact| text(fact, "in") == "header" && text(fact, "name") == header.field);
-        let Some(fact) = described.filter(|_| here) else { continue };
+        let (Some(ours), Some(fact)) = (ours, described) else { continue };
         if let Some(required) = fact["required"].as_bool() {
-            findings.differ(at, "required", header.required, required);
+            findings.differ(at, "required", ours.required, required);
         }
-        if let (Some(ours), Some(max)) = (header.chars_max, fact["maxLength"].as_u64()) {
+        if let (Some(ours), Some(max)) = (ours.chars_max, fact["maxLength"].as_u64()) {
             findings.differ(at, "maxLength", ours as u64, max);
         }
     }

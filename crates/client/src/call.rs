@@ -144,11 +144,14 @@ impl Player {
     pub fn call<O: Operation>(&self, request: &O) -> Call<O> {
         const {
             assert!(
-                names_user(O::DECLARATION.path) && !is_by_user_only(O::DECLARATION.name),
+                O::DECLARATION.player
+                    || O::DECLARATION.maybe_player
+                    || names_user(O::DECLARATION.path) && !is_by_user_only(O::DECLARATION.name),
                 "the operation does not act for the player of an access token: use `for_user(…).call` or `call`"
             );
         }
-        let mut call = Call::new(self.carrier.clone(), request, Variant::Me);
+        let variant = if O::DECLARATION.maybe_player { Variant::Plain } else { Variant::Me };
+        let mut call = Call::new(self.carrier.clone(), request, variant);
         call.outgoing.beside.access_token = Some(self.access_token.0.clone());
         call
     }
@@ -217,7 +220,8 @@ mod tests {
     fn the_variants_of_a_declaration() {
         for row in hiroba_api::table().rows() {
             let declaration = row.declaration;
-            assert_eq!(names_user(declaration.path), row.variant != Variant::Plain, "{}", row.name);
+            let about_player = names_user(declaration.path) || declaration.player;
+            assert_eq!(about_player, row.variant != Variant::Plain, "{}", row.name);
             if row.variant == Variant::Me {
                 assert!(!is_by_user_only(declaration.name), "{}", row.name);
             }

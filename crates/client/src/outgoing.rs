@@ -50,10 +50,7 @@ impl Outgoing {
 
     /// Path below the service, parameters in braces.
     pub(crate) fn path(&self) -> Cow<'static, str> {
-        match self.variant {
-            Variant::Me => self.declaration.path.replacen("{userId}", "me", 1).into(),
-            _ => self.declaration.path.into(),
-        }
+        self.declaration.path_of(self.variant)
     }
 
     /// Name of the operation in this variant.

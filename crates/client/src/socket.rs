@@ -103,7 +103,7 @@ impl Socket {
     pub fn call<O: Operation>(&self, request: &O) -> Call<O> {
         const {
             assert!(
-                !names_user(O::DECLARATION.path),
+                !names_user(O::DECLARATION.path) && !O::DECLARATION.player,
                 "the operation is about one player: use `as_player(…).call` or `for_user(…).call`"
             );
         }

@@ -19,6 +19,9 @@ struct OperationOptions {
     repeatable: bool,
     once: bool,
     by_user: bool,
+    player: bool,
+    maybe_player: bool,
+    me: Option<String>,
     model: Option<String>,
 }
 
@@ -33,7 +36,8 @@ impl Parse for OperationOptions {
             return Err(syn::Error::new(path.span(), "the path begins with `/` and leaves the service out"));
         }
         let (mut name, mut component, mut answer, mut policy) = (None, None, None, None);
-        let mut model = None;
+        let (mut model, mut me) = (None, None);
+        let (mut player, mut maybe_player) = (false, false);
         let (mut anonymous, mut repeatable, mut once, mut by_user) = (false, false, false, false);
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
@@ -46,6 +50,9 @@ impl Parse for OperationOptions {
                 "repeatable" => repeatable = true,
                 "once" => once = true,
                 "by_user" => by_user = true,
+                "player" => player = true,
+                "maybe_player" => maybe_player = true,
+                "me" => me = Some(text_value(input)?),
                 "name" => name = Some(text_value(input)?),
                 "component" => component = Some(text_value(input)?),
                 "model" => model = Some(text_value(input)?),
@@ -55,7 +62,7 @@ impl Parse for OperationOptions {
                     answer = Some(input.parse()?);
                 }
                 _ => {
-                    let expected = "expected `name`, `component`, `model`, `answer`, `policy`, `anonymous`, `by_user`, `once` or `repeatable`";
+                    let expected = "expected `name`, `component`, `model`, `answer`, `policy`, `me`, `anonymous`, `by_user`, `player`, `maybe_player`, `once` or `repeatable`";
                     return Err(syn::Error::new(key.span(), expected));
                 }
             }
@@ -72,6 +79,9 @@ impl Parse for OperationOptions {
             repeatable,
             once,
             by_user,
+            player,
+            maybe_player,
+            me,
             model,
             method,
         })
@@ -93,14 +103,33 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
     })?;
     let options: OperationOptions = attribute.parse_args()?;
     let fields = declared_fields(input)?;
-    check_path(&options, &fields, input)?;
+    check_path(&options.path, &fields, input)?;
+    if let Some(me) = &options.me {
+        check_path(me, &fields, input)?;
+    }
+    check_player(&options, input)?;
 
     let OperationOptions {
-        method, path, name, component, answer, anonymous, repeatable, once, by_user, ..
+        method,
+        path,
+        name,
+        component,
+        answer,
+        anonymous,
+        repeatable,
+        once,
+        by_user,
+        player,
+        maybe_player,
+        ..
     } = &options;
     let method = method.to_string();
     let policy = match &options.policy {
         Some(policy) => quote!(::core::option::Option::Some(#policy)),
+        None => quote!(::core::option::Option::None),
+    };
+    let me = match &options.me {
+        Some(me) => quote!(::core::option::Option::Some(#me)),
         None => quote!(::core::option::Option::None),
     };
     let model = options.model.as_ref().unwrap_or(component);
@@ -120,6 +149,7 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
                     service: &SERVICE,
                     method: #method,
                     path: #path,
+                    me: #me,
                     name: #name,
                     component: #component,
                     model: #model,
@@ -128,6 +158,8 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
                     repeatable: #repeatable,
                     once: #once,
                     by_user: #by_user,
+                    player: #player,
+                    maybe_player: #maybe_player,
                     doc: #doc,
                     specs: &[#(#specs),*],
                     fields: <Self as ::hiroba_api::contract::Operation>::describe,
@@ -151,8 +183,8 @@ pub(crate) fn operation(input: &DeriveInput) -> syn::Result<TokenStream> {
 }
 
 /// A path parameter without a field would never reach the handler.
-fn check_path(options: &OperationOptions, fields: &[DeclaredField], input: &DeriveInput) -> syn::Result<()> {
-    for segment in options.path.split('/') {
+fn check_path(path: &str, fields: &[DeclaredField], input: &DeriveInput) -> syn::Result<()> {
+    for segment in path.split('/') {
         let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else { continue };
         let name = name.trim_start_matches('*');
         if name != "userId" && !fields.iter().any(|field| field.wire == name) {
@@ -161,6 +193,21 @@ fn check_path(options: &OperationOptions, fields: &[DeclaredField], input: &Deri
         }
     }
     Ok(())
+}
+
+/// Options about the player that contradict the path would make another operation than the one that was meant.
+fn check_player(options: &OperationOptions, input: &DeriveInput) -> syn::Result<()> {
+    let names_user = options.path.contains("{userId}");
+    let problem = if names_user && (options.player || options.maybe_player) {
+        "the path names `{userId}`, which makes the player's variant: leave `player` and `maybe_player` out"
+    } else if options.player && options.maybe_player {
+        "say either `player` or `maybe_player`"
+    } else if options.me.is_some() && !names_user {
+        "`me` is the path of the player's variant, which only a path with `{userId}` has"
+    } else {
+        return Ok(());
+    };
+    Err(syn::Error::new_spanned(&input.ident, problem))
 }
 
 pub(crate) fn model(input: &DeriveInput) -> syn::Result<TokenStream> {

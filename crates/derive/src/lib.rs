@@ -19,8 +19,9 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// `SERVICE` of the surrounding module is the service. Options after the path: `name`, `component`, `answer`,
 /// `model = "…"` (what messages about wrong fields name instead of the component), `policy = "…"` (another policy action
-/// than the name), the flags `anonymous` (no project token needed), `by_user` (the caller always names
-/// the path's player, whatever the name), `once` (honours a duplication avoider though the path names no player) and
+/// than the name), `me = "/…"` (path of the player's variant where it is not the same with `me`), the flags `anonymous` (no project token needed), `by_user` (the caller always names
+/// the path's player, whatever the name), `player` (the player is the one of the access token, though the path names
+/// none), `maybe_player` (there may be an access token, though the path names no player), `once` (honours a duplication avoider though the path names no player) and
 /// `repeatable` (never keeps a duplication avoider's answer).
 #[proc_macro_derive(Operation, attributes(operation, field))]
 pub fn operation(input: TokenStream) -> TokenStream {

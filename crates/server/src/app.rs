@@ -20,14 +20,16 @@ use crate::hub::{Hub, HubMetrics, Limits};
 use crate::jobs::{self, JobMetrics, Jobs};
 use crate::metrics::{Metrics, StoreMetrics};
 use crate::outbound::eventbridge::{self, EventBridge};
-use crate::pipeline::{Access, Core, Pipeline, Running, Tokens};
+use crate::pipeline::{Access, Core, KeptKey, Pipeline, Running, Tokens, Urls};
 use crate::registry::Registry;
 use crate::scripts::Scripts;
+use crate::services::chat::{Chat, ChatMetrics};
 use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, notify_now};
+use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
 use crate::services::triggers::{self, Subject};
 use crate::transport::Listener;
-use crate::{services, sweeper};
+use crate::{services, sweeper, vault};
 
 /// Password hashes that may be computed at once; each takes 19 MiB and tens of milliseconds of a core.
 const HASHES_MAX: usize = 2;
@@ -37,6 +39,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "foundation", sql: include_str!("../migrations/0001_foundation.sql") },
     Migration { version: 2, name: "gateway", sql: include_str!("../migrations/0002_gateway.sql") },
     Migration { version: 3, name: "jobs", sql: include_str!("../migrations/0003_jobs.sql") },
+    Migration { version: 4, name: "chat", sql: include_str!("../migrations/0004_chat.sql") },
+    Migration { version: 5, name: "masters", sql: include_str!("../migrations/0005_masters.sql") },
 ];
 
 impl Core {
@@ -74,13 +78,15 @@ impl App {
             .with_context(|| format!("making the data folder {}", config.data_dir.display()))?;
         let store_metrics = StoreMetrics::default();
         let store = open_store(&config, &store_metrics).await?;
+        let vault = vault::unlock(&store, &config).await?;
         let (credential, credential_is_new) = bootstrap::credential(&config)?;
-        let key = bootstrap::signing_key(&store).await?;
+        let key = bootstrap::signing_key(&store, &vault).await?;
         bootstrap::ensure_administrator(&store, &clock, &credential).await?;
 
         let table = Arc::new(hiroba_api::table());
         let (hub_metrics, mobile_metrics) = (HubMetrics::default(), MobileMetrics::default());
         let (runtime, job_metrics) = (tokio::runtime::Handle::current(), JobMetrics::default());
+        let chat_metrics = ChatMetrics::default();
         let (hub, closed) = Hub::new(Limits::new(&config), hub_metrics.clone());
         let cluster_metrics = ClusterMetrics::default();
         let cluster = match &config.nats_url {
@@ -93,7 +99,9 @@ impl App {
         };
         let core = Arc::new(Core {
             store,
+            vault,
             tokens: Tokens::new(&key),
+            kept: KeptKey::new(&key),
             access: Access::new(Arc::clone(&table)),
             clock,
             project: Arc::new(Project { region: config.region.clone(), owner: config.owner_id.clone() }),
@@ -104,6 +112,7 @@ impl App {
                 &cluster_metrics,
                 &mobile_metrics,
                 &job_metrics,
+                &chat_metrics,
             ),
             hub,
             cluster,
@@ -112,9 +121,12 @@ impl App {
             warned: Warned::default(),
             mobile: Mobile::new(&config, mobile_metrics),
             scripts: Scripts::new(&config, &table, runtime.clone())?,
+            chat: Chat::new(runtime.clone(), chat_metrics),
             jobs: Jobs::new(config.job_threads_max, runtime, job_metrics),
             eventbridge: EventBridge::new(eventbridge(&config)).context("setting Amazon EventBridge up")?,
             hashing: Semaphore::new(HASHES_MAX),
+            masters: MasterCache::default(),
+            urls: Urls { public: config.public_url.clone(), ..Urls::default() },
             table,
         });
         let mut registry = Registry::default();
@@ -127,6 +139,7 @@ impl App {
         let (leave, leaving) = watch::channel(false);
         let background = vec![
             tokio::spawn(sweeper::run(Arc::clone(&core), stopping.clone())),
+            tokio::spawn(vault::reseal::run(Arc::clone(&core), stopping.clone())),
             tokio::spawn(jobs::search(Arc::clone(&core), stopping.clone())),
             tokio::spawn(Mobile::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(Cluster::run(Arc::clone(&core), leaving.clone())),
@@ -195,7 +208,7 @@ impl App {
         let changing = Arc::clone(&cx);
         let change = move |tx: &mut Tx<'_>| {
             changing.entropy.restart();
-            triggers::done(tx, &changing, Some(&setting), subject, &args)
+            triggers::done(tx, &changing, changing.user.as_ref(), Some(&setting), subject, &args)
         };
         cx.write(change).await?;
         Ok(result.map(serde_json::Value::Object))

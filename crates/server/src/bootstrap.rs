@@ -12,8 +12,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::{Entropy, random_bytes};
 use crate::error::Error;
+use crate::pipeline::Core;
 use crate::services::identifier::secret_hash;
+use crate::vault::Vault;
 
+/// Setting of the store with the key that signs tokens, and what the master key knows it as.
+const TOKEN_KEY: &str = "token_key";
 /// Identifier user that the bootstrap credential belongs to.
 const ADMINISTRATOR: &str = "administrator";
 
@@ -23,6 +27,11 @@ pub(crate) mod sql {
         SELECT_SETTING = "SELECT value FROM server_setting WHERE name = $1";
         /// Adds a setting unless another node has.
         INSERT_SETTING = "INSERT INTO server_setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        /// Replaces a setting that still has this value.
+        REPLACE_SETTING = "UPDATE server_setting SET value = $3 WHERE name = $1 AND value = $2";
+        /// Sets a setting.
+        UPSERT_SETTING = "INSERT INTO server_setting (name, value) VALUES ($1, $2)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         /// Adds the administrator unless there is one.
         INSERT_ADMINISTRATOR = "INSERT INTO identifier_user
                 (owner_id, name, description, created_at, updated_at, revision)
@@ -54,23 +63,45 @@ pub struct Credential {
     pub client_secret: String,
 }
 
-/// The key that signs tokens; the same on every node and after every start.
-pub(crate) async fn signing_key(store: &Store) -> Result<Vec<u8>, Error> {
-    random_setting(store, "token_key").await
+/// The key that signs tokens; the same on every node and after every start. The store has it sealed.
+pub(crate) async fn signing_key(store: &Store, vault: &Vault) -> Result<Vec<u8>, Error> {
+    let fresh = vault.seal(TOKEN_KEY, &[], &random_bytes())?;
+    let kept = setting(store, TOKEN_KEY, fresh).await?;
+    reseal_signing_key(store, vault, &kept).await?;
+    vault.open_or_clear(TOKEN_KEY, &[], kept)
+}
+
+/// Seals the key that signs tokens under the current master key, if it is not: it lay in clear in former versions.
+async fn reseal_signing_key(store: &Store, vault: &Vault, kept: &[u8]) -> Result<u64, Error> {
+    let Some(renewed) = vault.renewed(TOKEN_KEY, &[], kept)? else { return Ok(0) };
+    let kept = kept.to_vec();
+    let replace =
+        move |tx: &mut Tx<'_>| Ok(tx.execute(sql::REPLACE_SETTING, params![TOKEN_KEY, &kept, &renewed])?);
+    store.write(replace).await
+}
+
+/// Does so once more in the background: another node may have put an older master key's value back.
+pub(crate) async fn reseal(core: &Core) -> Result<u64, Error> {
+    let select = |tx: &mut Tx<'_>| {
+        Ok::<_, Error>(tx.query_opt(sql::SELECT_SETTING, params![TOKEN_KEY], |row| row.blob(0))?)
+    };
+    match core.store.read(select).await? {
+        Some(kept) => reseal_signing_key(&core.store, &core.vault, &kept).await,
+        None => Ok(0),
+    }
 }
 
 /// Name of the installation: of all nodes on one store.
 pub(crate) async fn installation(store: &Store) -> Result<String, Error> {
-    let name = random_setting(store, "installation").await?;
+    let name = setting(store, "installation", random_bytes().to_vec()).await?;
     Ok(data_encoding::HEXLOWER.encode(&name[..8.min(name.len())]))
 }
 
-/// A setting that is drawn once.
-async fn random_setting(store: &Store, name: &'static str) -> Result<Vec<u8>, Error> {
-    let fresh = random_bytes();
+/// A setting that is drawn once: what it is, or this from now on.
+async fn setting(store: &Store, name: &'static str, fresh: Vec<u8>) -> Result<Vec<u8>, Error> {
     store
         .write(move |tx| {
-            tx.execute(sql::INSERT_SETTING, params![name, fresh.as_slice()])?;
+            tx.execute(sql::INSERT_SETTING, params![name, &fresh])?;
             let value = tx.query_opt(sql::SELECT_SETTING, params![name], |row| row.blob(0))?;
             value.ok_or_else(|| Error::Internal(format!("the setting {name} is missing")))
         })

@@ -37,6 +37,14 @@ pub struct Config {
     /// Folder of the embedded store and of the files that the server keeps.
     #[arg(long, env = "HIROBA_DATA_DIR", default_value = "./hiroba-data")]
     pub data_dir: PathBuf,
+    /// Master key in place of the file: 64 hexadecimal digits; older keys that only open may follow after commas. Better set
+    /// the environment variable or a file: others see the arguments of a program.
+    #[arg(long, env = "HIROBA_MASTER_KEY", hide_env_values = true)]
+    pub master_key: Option<Hidden>,
+    /// File of the master key, one key a line, the current one first; made at first start. `master.key` in the data folder
+    /// when not given.
+    #[arg(long, env = "HIROBA_MASTER_KEY_FILE", conflicts_with = "master_key")]
+    pub master_key_file: Option<PathBuf>,
     /// PostgreSQL database that replaces the embedded store: `postgres://user:password@host:port/database`.
     #[arg(long, env = "HIROBA_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
@@ -64,6 +72,10 @@ pub struct Config {
     /// Serve TLS with a certificate for `localhost` that the server makes and keeps in the data folder.
     #[arg(long, env = "HIROBA_TLS_DEV")]
     pub tls_dev: bool,
+    /// URL under which callers reach the server, such as `https://game.example.com`; stands in the URLs that it answers. When
+    /// not given, what the caller's request says.
+    #[arg(long, env = "HIROBA_PUBLIC_URL", value_parser = http_url)]
+    pub public_url: Option<String>,
     /// Most connections at once, sockets included; further ones are closed at once.
     #[arg(long, env = "HIROBA_CONNECTIONS_MAX", default_value_t = 20_000)]
     pub connections_max: usize,
@@ -143,6 +155,8 @@ impl Config {
         Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data_dir: data_dir.into(),
+            master_key: None,
+            master_key_file: None,
             database_url: None,
             nats_url: None,
             region: "ap-northeast-1".to_owned(),
@@ -152,6 +166,7 @@ impl Config {
             tls_cert: None,
             tls_key: None,
             tls_dev: false,
+            public_url: None,
             connections_max: 20_000,
             firebase_endpoint: "https://fcm.googleapis.com".to_owned(),
             firebase_token_endpoint: "https://oauth2.googleapis.com/token".to_owned(),
@@ -182,6 +197,42 @@ impl Config {
     /// Threads that may block at once. Scripts that wait for inner ones must never keep those from getting a thread.
     pub fn blocking_threads_max(&self) -> usize {
         (RUNS_MAX + self.job_threads_max) * usize::from(self.script_depth_max.max(1)) + BLOCKING_OTHERS
+    }
+}
+
+/// A setting that no log shows.
+#[derive(Clone)]
+pub struct Hidden(String);
+
+impl From<String> for Hidden {
+    fn from(text: String) -> Hidden {
+        Hidden(text)
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("hidden")
+    }
+}
+
+impl Hidden {
+    /// What was given.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An `http` or `https` URL, without the slashes at its end.
+fn http_url(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let wrong = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'?' | b'#');
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !rest.bytes().any(wrong) => {
+            Ok(url.to_owned())
+        }
+        _ => Err("must be a URL such as `https://game.example.com`, without query".to_owned()),
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Cx {
     pub project: Arc<Project>,
     /// The player that the call is about.
     pub user: Option<UserId>,
+    /// Whether the player calls with an access token, not somebody else in the player's name.
+    pub(crate) by_player: bool,
     /// Real time; audit times are of this clock (BEHAVIOUR A-09).
     pub now: UnixMillis,
     /// Milliseconds that the call sees ahead of time (BEHAVIOUR ).
@@ -35,6 +37,8 @@ pub(crate) struct Cx {
     pub(crate) depth: u8,
     /// Where the calls of scripts that this call runs are remembered, when it may be repeated after a crash.
     pub(crate) once: Option<Arc<Once>>,
+    /// URL under which the caller reaches the server, where a transport knows it.
+    pub(crate) base_url: Option<Arc<str>>,
 }
 
 impl Cx {
@@ -44,6 +48,7 @@ impl Cx {
             core: Arc::clone(core),
             project: Arc::clone(&core.project),
             user: None,
+            by_player: false,
             now: core.clock.now(),
             time_offset: 0,
             entropy: Entropy::default(),
@@ -51,6 +56,7 @@ impl Cx {
             dry_run: false,
             depth: 0,
             once: None,
+            base_url: None,
         }
     }
 
@@ -81,6 +87,14 @@ impl Cx {
     /// GRN of something in a service of this project.
     pub(crate) fn grn(&self, service: &Service, rest: &str) -> String {
         self.project.grn(service, rest)
+    }
+
+    /// Absolute URL of a path of this server: below the public URL of the settings, else below the one that the caller
+    /// reached the server under, else at the address that the server listens on.
+    pub(crate) fn url(&self, path: &str) -> String {
+        let urls = &self.core.urls;
+        let base = urls.public.as_deref().or(self.base_url.as_deref());
+        [base.unwrap_or_else(|| urls.listening.get().map_or("", String::as_str)), path].concat()
     }
 
     /// Runs a transaction of a handler that does more than one; a dry run is rolled back.

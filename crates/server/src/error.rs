@@ -15,6 +15,9 @@ pub(crate) enum Error {
     /// Another call with the same duplication avoider was faster: this one must not take effect.
     #[error("another call with this duplication avoider was faster")]
     Twin,
+    /// What was remembered and the call rests on has changed meanwhile: it must be done again with what holds now.
+    #[error("what the call rests on has changed meanwhile")]
+    Stale,
     /// Something that must not happen did; the caller reads nothing of it.
     #[error("{0}")]
     Internal(String),

@@ -122,6 +122,13 @@ pub(crate) enum Command {
         /// The frame.
         frame: String,
     },
+    /// Send a frame to every socket of several players.
+    DeliverAll {
+        /// The players.
+        players: Vec<Player>,
+        /// The frame.
+        frame: String,
+    },
     /// Bind a socket to a player; see [`Hub::bind`].
     Bind {
         /// The socket.
@@ -291,6 +298,23 @@ impl Hub {
         })
     }
 
+    /// Queues frames in this order for every socket of a player; says whether there is one that takes them.
+    pub(crate) fn deliver_all<'a>(
+        &self,
+        player: &Player,
+        frames: &(impl Iterator<Item = &'a Bytes> + Clone),
+    ) -> bool {
+        self.players.with(player, |players| {
+            let Some(sockets) = players.get(player) else { return false };
+            let mut reached = false;
+            for socket in sockets {
+                // All of them, also when one is refused: the socket then closes.
+                reached |= frames.clone().filter(|frame| self.push(socket, frame)).count() > 0;
+            }
+            reached
+        })
+    }
+
     fn push(&self, socket: &Connection, frame: &Bytes) -> bool {
         match socket.push(frame, self.limits.queue_bytes) {
             connection::Pushed::Queued => {
@@ -330,6 +354,10 @@ impl Hub {
     pub(crate) fn apply(&self, command: Command) -> Vec<Arc<str>> {
         match command {
             Command::Deliver { player, frame } => return self.deliver(&player, &frame.into()),
+            Command::DeliverAll { players, frame } => {
+                let frame = Bytes::from(frame);
+                return players.iter().flat_map(|player| self.deliver(player, &frame)).collect();
+            }
             Command::Bind { connection_id, player, sequence } => self.bind(&connection_id, &player, sequence),
             Command::Unbind { connection_id, player } => self.unbind(&connection_id, &player),
             Command::Disconnect { connection_id, reason } => self.disconnect(&connection_id, reason),

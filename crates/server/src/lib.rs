@@ -13,6 +13,7 @@ mod error;
 mod generation;
 mod hub;
 mod jobs;
+mod json;
 mod metrics;
 mod outbound;
 mod pipeline;
@@ -21,12 +22,14 @@ mod scripts;
 mod services;
 mod sweeper;
 mod transport;
+mod vault;
 
 /// Every SQL statement of the server, for the test that prepares each on both engines.
 pub fn statements() -> Vec<&'static str> {
     let modules = pipeline::STATEMENTS
         .iter()
         .chain(services::STATEMENTS)
+        .chain(services::chat::STATEMENTS)
         .chain([&bootstrap::sql::ALL, &jobs::sql::ALL]);
     modules.flat_map(|statements| statements.iter().copied()).collect()
 }

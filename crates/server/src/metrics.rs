@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 use crate::cluster::ClusterMetrics;
 use crate::hub::HubMetrics;
 use crate::jobs::JobMetrics;
+use crate::services::chat::ChatMetrics;
 use crate::services::gateway::MobileMetrics;
 
 /// Upper bounds of latency buckets in seconds.
@@ -108,6 +109,7 @@ impl Metrics {
         cluster: &ClusterMetrics,
         mobile: &MobileMetrics,
         jobs: &JobMetrics,
+        chat: &ChatMetrics,
     ) -> Metrics {
         let rows = table.rows().iter().map(|_| RowMetrics::default()).collect();
         let mut metrics = Metrics {
@@ -179,6 +181,8 @@ impl Metrics {
         registry.register("jobs_failed", "Attempts at jobs that failed", jobs.failed.clone());
         registry.register("dead_letters", "Jobs that failed for the last time", jobs.dead_letters.clone());
         registry.register("job_lanes", "Queues with work that this node runs", jobs.lanes.clone());
+        registry.register("chat_posts_untold", "Posts whose subscribers were not told", chat.untold.clone());
+        registry.register("swept_messages", "Expired messages that were removed", chat.swept.clone());
         metrics
     }
 

@@ -7,7 +7,7 @@ mod inside;
 mod tokens;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -22,7 +22,7 @@ use hiroba_store::{Store, StoreError};
 use serde_json::Value;
 
 pub(crate) use access::Access;
-pub(crate) use duplicates::{Avoider, Running, sweep as sweep_answers};
+pub(crate) use duplicates::{Avoider, KeptKey, Running, sweep as sweep_answers};
 pub(crate) use inside::{Made, Once, Origin, forget};
 pub(crate) use tokens::{Claims, LIFETIME_MS, Tokens, Use};
 
@@ -37,8 +37,11 @@ use crate::metrics::Metrics;
 use crate::outbound::eventbridge::EventBridge;
 use crate::registry::{AnyHandler, AnyRequest, Call, Registry};
 use crate::scripts::Scripts;
+use crate::services::chat::Chat;
 use crate::services::gateway::{Mobile, Warned};
+use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
+use crate::vault::Vault;
 
 /// Every statement of the pipeline, for the test that prepares them.
 pub(crate) const STATEMENTS: &[&[&str]] = &[access::sql::ALL, duplicates::sql::ALL];
@@ -50,8 +53,12 @@ const REQUEST_ID_CHARS_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) store: Store,
+    /// Seals what must not lie in the store in clear.
+    pub(crate) vault: Arc<Vault>,
     pub(crate) table: Arc<Table>,
     pub(crate) tokens: Tokens,
+    /// Seals kept answers.
+    pub(crate) kept: KeptKey,
     pub(crate) access: Access,
     pub(crate) clock: Clock,
     pub(crate) project: Arc<Project>,
@@ -72,10 +79,25 @@ pub(crate) struct Core {
     pub(crate) scripts: Scripts,
     /// Runs jobs.
     pub(crate) jobs: Jobs,
+    /// What Chat remembers.
+    pub(crate) chat: Chat,
     /// Delivers events to Amazon EventBridge.
     pub(crate) eventbridge: EventBridge,
     /// Password hashes that may be computed at once: each takes tens of milliseconds and 19 MiB.
     pub(crate) hashing: tokio::sync::Semaphore,
+    /// Master data in force.
+    pub(crate) masters: MasterCache,
+    /// Where the server is reached.
+    pub(crate) urls: Urls,
+}
+
+/// Where the server is reached, for the URLs that it answers.
+#[derive(Debug, Default)]
+pub(crate) struct Urls {
+    /// What the settings say, without a slash at its end.
+    pub(crate) public: Option<String>,
+    /// The address that it listens on, as a URL; there from the first connection on.
+    pub(crate) listening: OnceLock<String>,
 }
 
 impl Core {
@@ -147,11 +169,9 @@ impl Pipeline {
         road: impl Future<Output = Result<String, Error>>,
     ) -> Result<String, ApiError> {
         let started = Instant::now();
-        let outcome = match AssertUnwindSafe(road).catch_unwind().await {
-            Ok(outcome) => outcome,
-            Err(panic) => Err(Error::Internal(format!("panicked: {}", panic_text(panic.as_ref())))),
-        };
-        let answer = outcome.map_err(|error| translate(row, error, request_id));
+        let outcome = caught(road).await;
+        let answer = outcome
+            .map_err(|error| translate(row.declaration.service.name, row.name.as_str(), error, request_id));
         let status = answer.as_ref().map_or_else(|error| error.status.code(), |_| 200);
         let elapsed = started.elapsed();
         self.core.metrics.called(row.id, status, elapsed);
@@ -164,6 +184,15 @@ impl Pipeline {
             "call"
         );
         answer
+    }
+
+    /// Does what is no call of an operation, such as taking an upload, whatever happens in it.
+    pub(crate) async fn beside<T>(
+        &self,
+        method: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, ApiError> {
+        caught(work).await.map_err(|error| translate("server", method, error, &request_id()))
     }
 
     /// The answer to a request that names no operation (BEHAVIOUR T-29), or that cannot be read at all.
@@ -191,7 +220,8 @@ impl Pipeline {
         credentials: &Credentials,
     ) -> Result<Cx, Error> {
         let core = &self.core;
-        let mut cx = Cx { dry_run: credentials.dry_run, ..Cx::internal(core) };
+        let base_url = credentials.base_url.clone();
+        let mut cx = Cx { dry_run: credentials.dry_run, base_url, ..Cx::internal(core) };
         let now = cx.now;
         let service = row.declaration.service.name;
         if row.access == Level::Anonymous {
@@ -274,6 +304,7 @@ impl Pipeline {
                     .into());
                 };
                 cx.user = Some(UserId::trusted(claims.user.clone()));
+                cx.by_player = true;
                 cx.time_offset = i64::from(claims.time_offset) * 1000;
                 Ok(claims.federation_id.clone())
             }
@@ -289,7 +320,8 @@ impl Pipeline {
         cx: &mut Cx,
     ) -> Result<(), Error> {
         let Some(token) = credentials.time_offset_token.as_deref() else { return Ok(()) };
-        if row.access == Level::Player {
+        // A call with an access token has the time of that token.
+        if row.access == Level::Player || cx.by_player {
             return Ok(());
         }
         let fields;
@@ -337,7 +369,10 @@ impl Pipeline {
 
 /// The resource that policies see: the GRN of the operation's model as far as the request names it.
 fn resource(cx: &Cx, row: &Row, request: &dyn AnyRequest) -> String {
-    let fields = request.fields();
+    let mut fields = request.fields();
+    for value in fields.values_mut().filter(|value| value.is_number()) {
+        *value = Value::String(value.to_string());
+    }
     // A call that names a script by its GRN is about that script.
     if let (Variant::Plain, Some(id)) = (row.variant, fields.get("scriptId").and_then(Value::as_str)) {
         return cx.project.expand(id);
@@ -376,8 +411,7 @@ fn avoider(
 }
 
 /// The one place where an error becomes what the caller reads.
-fn translate(row: &Row, error: Error, request_id: &str) -> ApiError {
-    let (service, method) = (row.declaration.service.name, row.name.as_str());
+fn translate(service: &str, method: &str, error: Error, request_id: &str) -> ApiError {
     match error {
         Error::Refused(error) => error,
         Error::Store(StoreError::Closed | StoreError::Unavailable(_) | StoreError::RetryExhausted { .. }) => {
@@ -386,10 +420,18 @@ fn translate(row: &Row, error: Error, request_id: &str) -> ApiError {
             let item = hiroba_api::ErrorItem::new("server", "server", "store", "failed", detail);
             ApiError::one(Status::Unavailable, item)
         }
-        Error::Store(_) | Error::Twin | Error::Internal(_) => {
+        Error::Store(_) | Error::Twin | Error::Stale | Error::Internal(_) => {
             tracing::error!(service, method, request_id, %error, "call failed");
             ApiError::internal(request_id)
         }
+    }
+}
+
+/// The outcome of work, also when it panics.
+async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(panic) => Err(Error::Internal(format!("panicked: {}", panic_text(panic.as_ref())))),
     }
 }
 

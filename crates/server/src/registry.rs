@@ -125,7 +125,7 @@ impl<O: Operation> AnyHandler for Handler<O> {
                 Handler::Write(handler) => {
                     let (handler, cx) = (*handler, Arc::clone(&call.cx));
                     let handle = move |tx: &mut Tx<'_>| handler(tx, &cx, &request.0);
-                    write::<O::Answer>(store, call.cx, call.avoider, handle).await
+                    write::<O::Answer>(store, call.cx, call.avoider.map(Arc::new), handle).await
                 }
                 Handler::Whole(handler) => handler(store.clone(), call.cx, request, call.avoider).await,
                 Handler::Call(handler) => {
@@ -146,7 +146,7 @@ impl<O: Operation> AnyHandler for Handler<O> {
 async fn write<A: Serialize + Send + 'static>(
     store: &Store,
     cx: Arc<Cx>,
-    avoider: Option<Avoider>,
+    avoider: Option<Arc<Avoider>>,
     handle: impl Fn(&mut Tx<'_>) -> Result<A, Error> + Send + Sync + 'static,
 ) -> Result<String, Error> {
     let Some(avoider) = avoider else {
@@ -160,10 +160,14 @@ async fn write<A: Serialize + Send + 'static>(
         // Written here and not in the transaction: the store's writer has better things to do.
         return json(&answer);
     };
-    let (avoider, handle) = (Arc::new(avoider), Arc::new(handle));
+    let (engine, handle) = (store.engine(), Arc::new(handle));
     let mut attempts = 0;
     loop {
-        if let Some(kept) = asked_before(store, &avoider, &cx).await? {
+        // On PostgreSQL a serializable transaction that finds no row is in conflict with whoever adds one near by; keeping the
+        // answer at the end of the transaction tells twins apart all the same.
+        if engine == Engine::Postgres
+            && let Some(kept) = asked_before(store, &avoider, &cx).await?
+        {
             return Ok(kept);
         }
         match write_once(&cx, &avoider, &handle).await {
@@ -174,18 +178,10 @@ async fn write<A: Serialize + Send + 'static>(
     }
 }
 
-/// The answer that is kept for a call, where looking for it within the call's transaction costs conflicts.
-///
-/// On PostgreSQL a serializable transaction that finds no row is in conflict with whoever adds one near by; keeping the
-/// answer at the end of the transaction tells twins apart all the same.
+/// The answer that is kept for a call.
 async fn asked_before(store: &Store, avoider: &Arc<Avoider>, cx: &Arc<Cx>) -> Result<Option<String>, Error> {
-    match store.engine() {
-        Engine::Sqlite => Ok(None),
-        Engine::Postgres => {
-            let (asking, cx) = (Arc::clone(avoider), Arc::clone(cx));
-            store.read(move |tx| asking.answer(tx, &cx)).await
-        }
-    }
+    let (asking, cx) = (Arc::clone(avoider), Arc::clone(cx));
+    store.read(move |tx| asking.answer(tx, &cx)).await
 }
 
 async fn write_once<A: Serialize + Send + 'static>(
@@ -217,8 +213,7 @@ async fn once<A: Serialize>(
 ) -> Result<String, Error> {
     let _running = cx.core.running.begin(&avoider, cx)?;
     let avoider = Arc::new(avoider);
-    let (asking, asking_cx) = (Arc::clone(&avoider), Arc::clone(cx));
-    if let Some(kept) = store.read(move |tx| asking.answer(tx, &asking_cx)).await? {
+    if let Some(kept) = asked_before(store, &avoider, cx).await? {
         return Ok(kept);
     }
     let answer = json(&call.await?)?;
@@ -227,6 +222,44 @@ async fn once<A: Serialize>(
         // A call on another node was made meanwhile; each caller gets the answer of the own call.
         Ok(()) | Err(Error::Twin) => Ok(answer),
         Err(error) => Err(error),
+    }
+}
+
+/// A call that takes several steps before its one transaction: checks a password, runs a trigger. The duplication avoider
+/// belongs to the transaction, so that however often the call is repeated, it takes effect once.
+pub(crate) struct Steps<O> {
+    pub(crate) cx: Arc<Cx>,
+    request: Arc<Request<O>>,
+    store: Store,
+    avoider: Option<Arc<Avoider>>,
+}
+
+/// The JSON text of the answer to a call of several steps.
+pub(crate) struct Answered(String);
+
+impl<O: Operation> Steps<O> {
+    /// The request.
+    pub(crate) fn request(&self) -> &O {
+        &self.request.0
+    }
+
+    /// The answer that the call got when it was made before: then it must do nothing. To be asked before anything that has
+    /// effects.
+    pub(crate) async fn asked_before(&self) -> Result<Option<Answered>, Error> {
+        match &self.avoider {
+            Some(avoider) => Ok(asked_before(&self.store, avoider, &self.cx).await?.map(Answered)),
+            None => Ok(None),
+        }
+    }
+
+    /// The last step. It may run twice, so it touches nothing but `Tx` and `Cx`.
+    pub(crate) async fn write(
+        &self,
+        handle: impl Fn(&mut Tx<'_>, &Cx, &O) -> Result<O::Answer, Error> + Send + Sync + 'static,
+    ) -> Result<Answered, Error> {
+        let (cx, request) = (Arc::clone(&self.cx), Arc::clone(&self.request));
+        let handle = move |tx: &mut Tx<'_>| handle(tx, &cx, &request.0);
+        write(&self.store, Arc::clone(&self.cx), self.avoider.clone(), handle).await.map(Answered)
     }
 }
 
@@ -271,7 +304,7 @@ impl Registry {
                 let namespace = cached::<S>(&cx, name(&request.0)).await?;
                 let handling = Arc::clone(&cx);
                 let handle = move |tx: &mut Tx<'_>| handler(tx, &handling, &request.0, &namespace);
-                write::<O::Answer>(&store, cx, avoider, handle).await
+                write::<O::Answer>(&store, cx, avoider.map(Arc::new), handle).await
             })
         })));
     }
@@ -282,6 +315,17 @@ impl Registry {
         F: Future<Output = Result<O::Answer, Error>> + Send + 'static,
     {
         self.insert::<O>(Handler::Call(Box::new(move |cx, request| Box::pin(handler(cx, request)))));
+    }
+
+    /// Handles `O` with several steps, of which the last is a transaction.
+    pub(crate) fn steps<O: Operation, F>(&mut self, handler: fn(Steps<O>) -> F)
+    where
+        F: Future<Output = Result<Answered, Error>> + Send + 'static,
+    {
+        self.insert::<O>(Handler::Whole(Box::new(move |store, cx, request, avoider| {
+            let steps = handler(Steps { cx, request, store, avoider: avoider.map(Arc::new) });
+            Box::pin(async move { steps.await.map(|answered| answered.0) })
+        })));
     }
 
     fn insert<O: Operation>(&mut self, handler: Handler<O>) {

@@ -1,14 +1,17 @@
 //! The services. A folder or file per service, a file per resource; none names a transport or an engine.
 
 pub(crate) mod auth;
+pub(crate) mod chat;
 pub(crate) mod gateway;
 pub(crate) mod identifier;
 pub(crate) mod job_queue;
 pub(crate) mod lock;
+pub(crate) mod masters;
 pub(crate) mod namespaces;
 mod page;
 pub(crate) mod script;
 pub(crate) mod triggers;
+pub(crate) mod uploads;
 
 use crate::registry::Registry;
 
@@ -19,6 +22,7 @@ pub(crate) const SERVICE_VERSION: &str = "2026-11-22";
 pub(crate) fn register(registry: &mut Registry) {
     identifier::register(registry);
     auth::register(registry);
+    chat::register(registry);
     gateway::register(registry);
     job_queue::register(registry);
     script::register(registry);
@@ -28,6 +32,8 @@ pub(crate) fn register(registry: &mut Registry) {
 /// Every statement of every service, for the test that prepares them on both engines.
 pub(crate) const STATEMENTS: &[&[&str]] = &[
     namespaces::sql::ALL,
+    masters::sql::ALL,
+    uploads::sql::ALL,
     auth::sql::ALL,
     gateway::firebase::sql::ALL,
     gateway::node::sql::ALL,

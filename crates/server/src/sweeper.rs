@@ -1,5 +1,5 @@
 //! Removes in the background what has expired and is invisible already: mutexes, results of jobs, kept answers,
-//! federations, sessions of killed nodes.
+//! messages, federations, uploads, sessions of killed nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,18 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::pipeline::{Core, sweep_answers};
-use crate::services::auth;
 use crate::services::gateway::node;
 use crate::services::job_queue::result;
 use crate::services::lock::mutex;
+use crate::services::uploads;
+use crate::services::{auth, chat};
 
 /// Time between two sweeps.
 const PERIOD: Duration = Duration::from_secs(30);
 /// Rows that one transaction looks at or removes, so that no caller waits long behind it.
 const ROWS_MAX: i64 = 500;
+/// Uploads that one transaction removes; each may have megabytes.
+const UPLOADS_MAX: i64 = 8;
 
 /// Sweeps until `stop` says so.
 pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
@@ -37,12 +40,16 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
 }
 
 /// One sweep over everything that can expire.
-pub(crate) async fn sweep(core: &Core) -> Result<(), Error> {
+pub(crate) async fn sweep(core: &Arc<Core>) -> Result<(), Error> {
     sweep_mutexes(core).await?;
     sweep_results(core).await?;
+    chat::sweep(core).await?;
     let now = core.clock.now();
     while core.store.write(move |tx| sweep_answers(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
     while core.store.write(move |tx| auth::sweep(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
+    while core.store.write(move |tx| uploads::sweep(tx, now, UPLOADS_MAX)).await?
+        == UPLOADS_MAX.unsigned_abs()
+    {}
     if core.store.engine() == Engine::Postgres {
         let node = core.hub.node().to_owned();
         core.store.write(move |tx| node::sweep(tx, &node, now)).await?;

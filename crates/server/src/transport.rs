@@ -7,5 +7,6 @@ mod rest;
 mod socket;
 mod stream;
 mod tls;
+mod upload;
 
 pub(crate) use listener::Listener;

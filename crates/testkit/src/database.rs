@@ -6,13 +6,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once};
 
+use hiroba_server::app::MIGRATIONS;
 use hiroba_server::config::Config;
-use hiroba_store::Engine;
+use hiroba_store::{Engine, PostgresConfig, SqliteConfig, Store, StoreConfig, StoreError, Tx};
 
 use crate::deadline::{TEST, within_time};
 
 /// Names the PostgreSQL server of the tests: `postgres://user@host:port/database`.
 pub const URL: &str = "HIROBA_TEST_DATABASE_URL";
+
+/// The master key of every server that a test does not give another one: nodes on one database have folders of their own.
+pub const MASTER_KEY: &str = "5e1f0a7d2c4b6983a1b2c3d4e5f60718293a4b5c6d7e8f90817263544536271f";
 
 /// Databases on PostgreSQL at once: each server of a test holds up to twenty connections.
 const POSTGRES_MAX: usize = 4;
@@ -82,7 +86,20 @@ impl Database {
 
     /// Settings of a server on this database, inside the test's process.
     pub fn config(&self) -> Config {
-        Config { database_url: self.url(), ..Config::new(self.data_folder("data")) }
+        let master_key = Some(MASTER_KEY.to_owned().into());
+        Config { database_url: self.url(), master_key, ..Config::new(self.data_folder("data")) }
+    }
+
+    /// Changes what lies in the store behind the server's back, while no server runs; on SQLite of the folder `data`.
+    pub async fn change(&self, change: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
+        let config = match self.url() {
+            Some(url) => StoreConfig::Postgres(PostgresConfig::new(url)),
+            None => StoreConfig::Sqlite(SqliteConfig::new(self.data_folder("data").join("hiroba.db"))),
+        };
+        let open = move || Store::open(&config, MIGRATIONS, Arc::new(()));
+        let store = tokio::task::spawn_blocking(open).await.unwrap().unwrap();
+        store.write(change).await.unwrap();
+        store.close().await;
     }
 }
 
@@ -92,6 +109,47 @@ impl Drop for Place {
             execute(url, vec![drop_statement(name)]);
         }
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Everything that lies in a database.
+#[derive(Debug)]
+pub struct Found(Vec<u8>);
+
+impl Found {
+    /// All bytes of the files on SQLite; all rows of all tables on PostgreSQL, where bytes are hexadecimal digits. Blocks.
+    pub fn in_database(database: &Database) -> Found {
+        let Some(url) = database.url() else {
+            let folder = database.config().data_dir;
+            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+            let files = files.filter(|path| path.to_string_lossy().contains("hiroba.db"));
+            let mut bytes = Vec::new();
+            files.for_each(|path| bytes.append(&mut std::fs::read(path).unwrap()));
+            return Found(bytes);
+        };
+        // A thread, since the client must not be used on one of a runtime.
+        let read = std::thread::spawn(move || {
+            let mut client = postgres::Client::connect(&url, postgres::NoTls)?;
+            let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()";
+            let mut rows = String::new();
+            for table in client.query(tables, &[])? {
+                let table: String = table.get(0);
+                for row in client.query(&format!("SELECT t::text FROM \"{table}\" t"), &[])? {
+                    rows.push_str(row.get(0));
+                    rows.push('\n');
+                }
+            }
+            Ok::<_, postgres::Error>(rows)
+        });
+        Found(read.join().unwrap().unwrap().into_bytes())
+    }
+
+    /// Whether a text or some bytes are there, as they are or in hexadecimal digits.
+    pub fn has(&self, wanted: impl AsRef<[u8]>) -> bool {
+        let wanted = wanted.as_ref();
+        let digits = data_encoding::HEXLOWER.encode(wanted);
+        let has = |wanted: &[u8]| self.0.windows(wanted.len()).any(|window| window == wanted);
+        has(wanted) || has(digits.as_bytes())
     }
 }
 

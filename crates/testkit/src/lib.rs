@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its helpers")]
 
 pub mod api;
+pub mod chat;
 pub mod database;
 pub mod deadline;
 pub mod frames;
@@ -26,6 +27,7 @@ pub mod stage;
 pub mod stand_in;
 
 pub use api::Api;
+pub use chat::Chat;
 pub use database::{Database, run};
 pub use deadline::{eventually, within};
 pub use gateway::{Gateway, Player};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::api::Api;
-use crate::database::Database;
+use crate::database::{Database, MASTER_KEY};
 use crate::deadline::EVENT;
 
 /// Line that says that the server takes calls, before the URL.
@@ -46,6 +46,7 @@ impl Builder {
             ("HIROBA_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("HIROBA_DATA_DIR".to_owned(), data_folder.to_str().expect("a UTF-8 path").to_owned()),
         ];
+        environment.push(("HIROBA_MASTER_KEY".to_owned(), MASTER_KEY.to_owned()));
         environment.extend(database.url().map(|url| ("HIROBA_DATABASE_URL".to_owned(), url)));
         Builder { program: program.into(), environment, arguments: vec!["serve".to_owned()] }
     }
@@ -54,6 +55,12 @@ impl Builder {
     pub fn env(mut self, name: &str, value: &str) -> Builder {
         self.environment.retain(|(given, _)| given != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Without an environment variable that it is started with otherwise.
+    pub fn without_env(mut self, name: &str) -> Builder {
+        self.environment.retain(|(given, _)| given != name);
         self
     }
 

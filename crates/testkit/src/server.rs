@@ -51,11 +51,16 @@ impl Builder {
 
     /// Starts the server.
     pub async fn start(self) -> TestServer {
+        self.try_start().await.unwrap_or_else(|error| panic!("starting the server: {error}"))
+    }
+
+    /// Starts the server, or says why it does not start.
+    pub async fn try_start(self) -> Result<TestServer, String> {
         log_once();
         let Builder { config, clock, hand } = self;
         let app = within("the start of the server", App::start(config.clone(), clock.clone())).await;
-        let app = app.unwrap_or_else(|error| panic!("starting the server: {error:#}"));
-        TestServer { app, config, clock, hand }
+        let app = app.map_err(|error| format!("{error:#}"))?;
+        Ok(TestServer { app, config, clock, hand })
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 /// Statuses of the protocol beside 200 (BEHAVIOUR E-05).
 const STATUSES: [u16; 9] = [400, 401, 402, 404, 409, 500, 502, 503, 504];
 
-/// Error types of the protocol (BEHAVIOUR E-04).
-const TYPES: [&str; 12] = [
+/// Error types of the protocol (BEHAVIOUR E-04, E-11).
+const TYPES: [&str; 13] = [
     "require",
     "invalid",
     "tooLong",
@@ -16,6 +16,7 @@ const TYPES: [&str; 12] = [
     "exists",
     "duplicate",
     "notFound",
+    "notInclude",
     "notMatch",
     "failed",
     "notAuthorized",

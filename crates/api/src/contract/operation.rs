@@ -61,6 +61,8 @@ pub struct Declaration {
     pub method: &'static str,
     /// Path below the service; `{userId}` makes two operations of one declaration.
     pub path: &'static str,
+    /// Path of the player's variant where it is another one than with `me` for `{userId}`.
+    pub me: Option<&'static str>,
     /// Name of the operation, of the player's variant when there are two.
     pub name: &'static str,
     /// Model that the operation is about; `x_gs2.component` on the socket.
@@ -71,6 +73,10 @@ pub struct Declaration {
     pub policy: Option<&'static str>,
     /// Whether the path's player is always named by the caller, though the name does not end in `ByUserId`.
     pub by_user: bool,
+    /// Whether the player is the one of the access token, though the path names none.
+    pub player: bool,
+    /// Whether there may be an access token, though the path names no player.
+    pub maybe_player: bool,
     /// Whether no project token is needed.
     pub anonymous: bool,
     /// Whether a duplication avoider is ignored although the operation writes.
@@ -91,6 +97,15 @@ impl Declaration {
     /// Whether the only variant is the one whose player the caller names.
     pub(super) fn is_by_user_only(&self) -> bool {
         self.by_user || self.name.ends_with("ByUserId")
+    }
+
+    /// Path of the operation in a variant.
+    pub fn path_of(&self, variant: Variant) -> Cow<'static, str> {
+        match (variant, self.me) {
+            (Variant::Me, Some(path)) => path.into(),
+            (Variant::Me, None) => self.path.replacen("{userId}", "me", 1).into(),
+            _ => self.path.into(),
+        }
     }
 
     /// Name of the operation in a variant.
@@ -180,6 +195,33 @@ impl<T: Field> Field for Item<T> {
     fn read(value: Value, at: &At<'_>, errors: &mut Vec<ErrorItem>) -> Option<Self> {
         let mut reader = Reader::nested(value, "result", at, errors)?;
         Some(Item { item: reader.field(&ITEM)? })
+    }
+}
+
+/// `{"items": […]}`: a list that has no pages of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Items<T> {
+    /// The list.
+    pub items: Vec<T>,
+}
+
+impl<T: Field> Serialize for Items<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry("items", &self.items)?;
+        map.end()
+    }
+}
+
+impl<T: Field> Field for Items<T> {
+    fn shape() -> Shape {
+        let fields = vec![FieldInfo::of::<Vec<T>>(&ITEMS)];
+        Shape::of(Kind::Model { name: "Items".to_owned(), doc: "", fields })
+    }
+
+    fn read(value: Value, at: &At<'_>, errors: &mut Vec<ErrorItem>) -> Option<Self> {
+        let mut reader = Reader::nested(value, "result", at, errors)?;
+        Some(Items { items: reader.field(&ITEMS)? })
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Credentials {
     pub request_id: Option<String>,
     /// Socket that the call arrived on (BEHAVIOUR G-02).
     pub connection_id: Option<Arc<str>>,
+    /// URL under which the caller reaches the server, such as `https://example.com`, as far as the transport can tell.
+    pub base_url: Option<Arc<str>>,
 }
 
 /// A request that passed the reader.
@@ -63,7 +65,7 @@ pub fn decode<O: Operation>(
         model: row.declaration.model,
         fields,
         errors: &mut errors,
-        call: Some((row.variant, credentials)),
+        call: Some((row, credentials)),
         subject: Subject::None,
     };
     let request = O::read(&mut reader);
@@ -82,7 +84,7 @@ pub struct Reader<'a> {
     fields: Fields,
     errors: &'a mut Vec<ErrorItem>,
     /// Absent in nested objects.
-    call: Option<(Variant, &'a Credentials)>,
+    call: Option<(&'a Row, &'a Credentials)>,
     subject: Subject,
 }
 
@@ -132,8 +134,15 @@ impl<'a> Reader<'a> {
     ///
     /// The derive calls it where the path names the player, so that errors come in field order.
     pub fn subject(&mut self) {
-        let Some((variant, credentials)) = self.call else { return };
-        match variant {
+        let Some((row, credentials)) = self.call else { return };
+        match row.variant {
+            Variant::Plain if row.declaration.maybe_player => {
+                let token = credentials.access_token.as_deref().filter(|token| !token.is_empty());
+                self.token("accessToken", token, false);
+                if token.is_some() {
+                    self.subject = Subject::Token;
+                }
+            }
             Variant::Plain => {}
             Variant::Me => {
                 let token = credentials.access_token.as_deref();

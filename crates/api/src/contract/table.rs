@@ -1,5 +1,6 @@
 //! The table of all operations: one row for each name that a client can call.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::{Access, Declaration, Router, Service};
@@ -139,7 +140,9 @@ fn socket_names(service: &'static Service) -> Vec<&'static str> {
 }
 
 fn variants(declaration: &Declaration) -> Vec<Variant> {
-    if !declaration.path.contains("{userId}") {
+    if declaration.player {
+        vec![Variant::Me]
+    } else if !declaration.path.contains("{userId}") {
         vec![Variant::Plain]
     } else if declaration.is_by_user_only() {
         vec![Variant::ByUser]
@@ -150,10 +153,10 @@ fn variants(declaration: &Declaration) -> Vec<Variant> {
 
 fn row(id: RowId, declaration: &'static Declaration, variant: Variant) -> Row {
     let name = declaration.name_of(variant).into_owned();
-    let path = match variant {
+    let path = match declaration.path_of(variant) {
+        Cow::Borrowed(path) => path,
         // Rows live as long as the program; there is one table.
-        Variant::Me => Box::leak(declaration.path.replacen("{userId}", "me", 1).into_boxed_str()),
-        _ => declaration.path,
+        Cow::Owned(path) => Box::leak(path.into_boxed_str()),
     };
     let access = match (declaration.anonymous, variant) {
         (true, _) => Access::Anonymous,

@@ -32,7 +32,7 @@ fn service_account(text: &str) -> Result<(), &'static str> {
 
 text_type! {
     /// JSON file of a service account of Firebase, at most 8,192 characters; empty for none (BEHAVIOUR G-52).
-    FirebaseSecret, 0..=8192, service_account
+    secret FirebaseSecret, 0..=8192, service_account
 }
 
 /// The player's device, as Firebase knows it; one for each player and namespace (BEHAVIOUR G-50).

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    DRY_RUN, DUPLICATION_AVOIDER, TIME_OFFSET_TOKEN, answer_fields, first_sentence, headers, limits, models,
-    request_fields, snake_case, title,
+    DRY_RUN, DUPLICATION_AVOIDER, OPTIONAL_ACCESS_TOKEN, TIME_OFFSET_TOKEN, answer_fields, first_sentence,
+    headers, limits, models, request_fields, snake_case, title,
 };
 use crate::contract::{Access, FieldInfo, Kind, Row, Service, Table, Variant};
 
@@ -89,6 +89,9 @@ impl Page {
         self.paragraph(&format!("## {}", row.name));
         self.paragraph(declaration.doc);
         match row.variant {
+            Variant::Plain if declaration.maybe_player => {
+                self.paragraph("The player is the one of the access token, if there is one.");
+            }
             Variant::Plain => {}
             Variant::Me => self.paragraph("The player is the one of the access token."),
             Variant::ByUser => self.paragraph("The player is the one in the path."),
@@ -104,7 +107,7 @@ impl Page {
         if row.access != Access::Anonymous {
             self.row(&["Policy action", &format!("`{}` on `{}`", row.action, resource(row))]);
         }
-        let optional = [DUPLICATION_AVOIDER, TIME_OFFSET_TOKEN, DRY_RUN];
+        let optional = [OPTIONAL_ACCESS_TOKEN, DUPLICATION_AVOIDER, TIME_OFFSET_TOKEN, DRY_RUN];
         let names: Vec<String> = headers(row)
             .iter()
             .filter(|header| optional.contains(header))
@@ -165,7 +168,8 @@ impl Page {
         }
         self.paragraph("## Models");
         for model in models {
-            self.paragraph(&format!("### {}", model.name));
+            // “Model” keeps the heading apart from that of an operation called like the model.
+            self.paragraph(&format!("### Model {}", model.name));
             self.paragraph(model.doc);
             self.field_table(&model.fields, "Required");
         }
@@ -193,7 +197,7 @@ fn link(heading: &str) -> String {
 /// The type, with a link where it is a model.
 fn kind(kind: &Kind) -> String {
     match kind {
-        Kind::Model { name, .. } => link(name),
+        Kind::Model { name, .. } => format!("[{name}](#model-{})", name.to_lowercase()),
         Kind::List(element) => format!("list of {}", self::kind(&element.kind)),
         other => other.notation(),
     }

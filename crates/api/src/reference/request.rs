@@ -81,6 +81,12 @@ pub const ACCESS_TOKEN: Header = Header {
     chars_max: Some(TOKEN_CHARS_MAX),
     doc: "Access token of the player that the call acts for.",
 };
+/// Access token of a player where a call can do without.
+pub const OPTIONAL_ACCESS_TOKEN: Header = Header {
+    required: false,
+    doc: "Access token of the player that the call acts for; without it the call acts for nobody.",
+    ..ACCESS_TOKEN
+};
 /// Idempotency key.
 pub const DUPLICATION_AVOIDER: Header = Header {
     name: "X-GS2-DUPLICATION-AVOIDER",
@@ -135,6 +141,8 @@ pub fn headers(row: &Row) -> Vec<Header> {
     let mut headers = Vec::new();
     if row.access == Access::Player {
         headers.push(ACCESS_TOKEN);
+    } else if row.declaration.maybe_player {
+        headers.push(OPTIONAL_ACCESS_TOKEN);
     }
     if row.avoids_duplicates() {
         headers.push(DUPLICATION_AVOIDER);

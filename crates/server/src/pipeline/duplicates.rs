@@ -11,9 +11,18 @@ use serde_json::Value;
 
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::vault::{self, SealingKey};
+
+/// What the key of kept answers is derived with.
+const KEY_LABEL: &[u8] = b"hiroba kept answers";
+/// Bytes of the hash of a request.
+const HASH_BYTES: usize = 32;
 
 /// How long an answer is kept (BEHAVIOUR X-03).
 const KEPT_MS: i64 = 24 * 3_600_000;
+
+/// The column of a request's hash: the hash lies with the answer.
+const NO_HASH: &[u8] = &[];
 
 pub(crate) mod sql {
     hiroba_store::statements! {
@@ -35,6 +44,35 @@ pub(crate) mod sql {
         /// Forgets one answer.
         DELETE_ANSWER = "DELETE FROM duplication_answer
             WHERE owner_id = $1 AND service = $2 AND method = $3 AND user_id = $4 AND avoider = $5";
+    }
+}
+
+/// Seals the answers that are kept, and with each the hash of its request: both may tell what players wrote. It is derived
+/// from the key that signs tokens, so that a new master key has none of them sealed anew.
+#[derive(Debug)]
+pub(crate) struct KeptKey(SealingKey);
+
+impl KeptKey {
+    /// The key that belongs to this signing key.
+    pub(crate) fn new(signing_key: &[u8]) -> KeptKey {
+        KeptKey(SealingKey::derived(signing_key, KEY_LABEL))
+    }
+
+    fn seal(&self, context: &[u8], hash: &[u8], answer: &str) -> Result<String, Error> {
+        let sealed = self.0.seal(context, &[hash, answer.as_bytes()].concat())?;
+        Ok(vault::to_text(&sealed))
+    }
+
+    /// Hash and answer; `None` when this was kept in clear by a former version.
+    fn open(&self, context: &[u8], kept: &str) -> Result<Option<(Vec<u8>, String)>, Error> {
+        let Some(sealed) = vault::from_text(kept)? else { return Ok(None) };
+        let mut hash = self.0.open(context, &sealed)?;
+        let answer = hash.split_off(HASH_BYTES.min(hash.len()));
+        let answer = String::from_utf8(answer);
+        Ok(Some((
+            hash,
+            answer.map_err(|error| Error::internal("reading a kept answer", error.utf8_error()))?,
+        )))
     }
 }
 
@@ -75,6 +113,11 @@ impl Avoider {
         cx.user.as_deref().or(self.named_user.as_deref()).unwrap_or_default()
     }
 
+    /// Where its answer is kept.
+    fn context(&self, cx: &Cx) -> Vec<u8> {
+        vault::context(&[cx.owner(), self.service, &self.method, self.user(cx), &self.key])
+    }
+
     /// Name of the call, the same for a repeated one.
     fn name(&self, cx: &Cx) -> String {
         [cx.owner(), "answer", self.service, &self.method, self.user(cx), &self.key].join("\n")
@@ -90,6 +133,12 @@ impl Avoider {
             params![cx.owner(), self.service, &self.method, self.user(cx), &self.key, cx.now.0],
             |row| Ok((row.blob(0)?, row.text(1)?)),
         )?;
+        let kept = match kept {
+            Some((hash, answer)) => {
+                Some(cx.core.kept.open(&self.context(cx), &answer)?.unwrap_or((hash, answer)))
+            }
+            None => None,
+        };
         match kept {
             None => Ok(None),
             Some((hash, answer)) if hash == self.request_hash => Ok(Some(answer)),
@@ -113,6 +162,7 @@ impl Avoider {
     /// Fails with [`Error::Twin`] when a call with this key has its answer by now.
     pub(crate) fn keep(&self, tx: &mut Tx<'_>, cx: &Cx, answer: &str) -> Result<(), Error> {
         let expires_at = cx.now.0 + self.kept_ms;
+        let sealed = cx.core.kept.seal(&self.context(cx), &self.request_hash, answer)?;
         let kept = tx.execute(
             sql::INSERT_ANSWER,
             params![
@@ -121,8 +171,8 @@ impl Avoider {
                 &self.method,
                 self.user(cx),
                 &self.key,
-                &self.request_hash,
-                answer,
+                NO_HASH,
+                &sealed,
                 expires_at,
                 cx.now.0
             ],

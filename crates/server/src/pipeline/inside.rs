@@ -178,8 +178,12 @@ impl Pipeline {
         cx.project = origin.project;
         if for_player && subject == Subject::Token {
             cx.user = origin.user.clone();
+            cx.by_player = true;
         } else {
             self.player(row, subject, &credentials, &mut cx)?;
+            if row.declaration.maybe_player && cx.user.is_none() {
+                cx.user = origin.user.clone();
+            }
         }
         self.offset(row, request.as_ref(), &credentials, &mut cx)?;
         if cx.offset_token.is_none() && cx.user == origin.user {

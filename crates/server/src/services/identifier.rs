@@ -14,9 +14,10 @@ use hiroba_store::Tx;
 use super::SERVICE_VERSION;
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::pipeline::Core;
 use crate::registry::Registry;
 
-pub(crate) use secrets::secret_hash;
+pub(crate) use secrets::{password_hash, password_matches, secret_hash};
 
 pub(crate) fn register(registry: &mut Registry) {
     user::register(registry);
@@ -30,6 +31,11 @@ pub(crate) fn register(registry: &mut Registry) {
 
 fn get_service_version(_: &mut Tx<'_>, _: &Cx, _: &GetServiceVersion) -> Result<Version, Error> {
     Ok(Version { item: SERVICE_VERSION.to_owned(), status: SERVICE_VERSION.to_owned() })
+}
+
+/// Seals the shared secrets of second factors under the current master key.
+pub(crate) async fn reseal(core: &Core) -> Result<u64, Error> {
+    password::reseal(core).await
 }
 
 /// GRN of a user.

@@ -1,6 +1,7 @@
 //! The namespace operations of every service that has namespaces: one set of handlers, one table.
 
 use std::any::Any;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use hiroba_api::contract::{Fields, Item, Operation, Page, UnixMillis};
@@ -15,7 +16,10 @@ use super::{SERVICE_VERSION, page};
 use crate::cx::{Cx, found};
 use crate::error::Error;
 use crate::generation::{Generation, Stamp};
+use crate::pipeline::Core;
 use crate::registry::Registry;
+use crate::vault::reseal::{SealedRows, rows};
+use crate::vault::{Vault, context};
 
 pub(crate) mod sql {
     hiroba_store::statements! {
@@ -36,12 +40,20 @@ pub(crate) mod sql {
         UPDATE_NAMESPACE = "UPDATE namespace SET description = $4, settings = $5, updated_at = $6, revision = revision + 1
             WHERE owner_id = $1 AND service = $2 AND name = $3
             RETURNING name, description, settings, created_at, updated_at, revision";
+        /// Settings of a service's namespaces behind one, those of all owners.
+        SELECT_SETTINGS = "SELECT owner_id, name, settings FROM namespace
+            WHERE service = $1 AND (owner_id, name) > ($2, $3) ORDER BY owner_id, name LIMIT $4";
+        /// Replaces settings that are still these.
+        REPLACE_SETTINGS = "UPDATE namespace SET settings = $5
+            WHERE owner_id = $1 AND service = $2 AND name = $3 AND settings = $4";
         /// Removes a namespace.
         DELETE_NAMESPACE = "DELETE FROM namespace WHERE owner_id = $1 AND service = $2 AND name = $3
             RETURNING name, description, settings, created_at, updated_at, revision";
     }
 }
 
+/// What the master key knows secret settings as.
+const SECRET: &str = "namespace setting";
 /// Namespaces whose settings are remembered.
 const CACHED_MAX: usize = 1000;
 
@@ -128,6 +140,9 @@ fn changed(tx: &mut Tx<'_>, cx: &Cx) {
 
 /// A service whose namespaces are kept here.
 pub(crate) trait NamespaceData: NamespaceOperations {
+    /// Settings that the store has sealed, by their names on the wire. All are texts.
+    const SECRETS: &'static [&'static str] = &[];
+
     /// Removes everything that the namespace holds (BEHAVIOUR N-14).
     fn delete_data(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<(), Error>;
 
@@ -157,10 +172,19 @@ impl Stored {
         })
     }
 
-    fn model<S: NamespaceOperations>(self, cx: &Cx) -> Result<S::Namespace, Error> {
+    fn model<S: NamespaceData>(self, cx: &Cx) -> Result<S::Namespace, Error> {
         let mut fields: Fields = serde_json::from_str(&self.settings).map_err(|error| {
             Error::internal(&format!("reading settings of namespace {}", self.name), error)
         })?;
+        for name in S::SECRETS {
+            if let Some(Value::String(kept)) = fields.get_mut(*name) {
+                *kept = cx.core.vault.open_text(
+                    SECRET,
+                    &secret_context::<S>(cx.owner(), &self.name, name),
+                    kept,
+                )?;
+            }
+        }
         fields.insert("namespaceId".to_owned(), Value::String(cx.grn(S::SERVICE, &self.name)));
         fields.insert("name".to_owned(), Value::String(self.name));
         fields.insert("description".to_owned(), self.description.into());
@@ -207,8 +231,63 @@ fn take_text(fields: &mut Fields, name: &str) -> Option<String> {
     }
 }
 
-fn settings_text(fields: Fields) -> String {
-    Value::Object(fields).to_string()
+/// Settings as the row of the namespace holds them: the secret ones sealed.
+fn settings_text<S: NamespaceData>(cx: &Cx, name: &str, mut fields: Fields) -> Result<String, Error> {
+    for secret in S::SECRETS {
+        if let Some(Value::String(plain)) = fields.get_mut(*secret) {
+            let context = secret_context::<S>(cx.owner(), name, secret);
+            *plain = cx.core.vault.seal_text(SECRET, &context, plain)?;
+        }
+    }
+    Ok(Value::Object(fields).to_string())
+}
+
+/// Where a secret setting lies.
+fn secret_context<S: NamespaceData>(owner: &str, namespace: &str, setting: &str) -> Vec<u8> {
+    context(&[owner, S::SERVICE.name, namespace, setting])
+}
+
+/// The settings of a service's namespaces, for sealing the secret ones anew.
+struct Settings<S>(PhantomData<S>);
+
+impl<S: NamespaceData + 'static> SealedRows for Settings<S> {
+    const WHAT: &'static str = "settings of namespaces";
+    type Key = (String, String);
+    type Value = String;
+
+    fn select(
+        tx: &mut Tx<'_>,
+        (owner, name): &Self::Key,
+        count: i64,
+    ) -> Result<Vec<(Self::Key, String)>, Error> {
+        let read = |row: &Row<'_>| Ok(((row.text(0)?, row.text(1)?), row.text(2)?));
+        Ok(tx.query(sql::SELECT_SETTINGS, params![S::SERVICE.name, owner, name, count], read)?)
+    }
+
+    fn renewed(vault: &Vault, (owner, name): &Self::Key, value: &String) -> Result<Option<String>, Error> {
+        let fields: Result<Fields, _> = serde_json::from_str(value);
+        let mut fields = fields.map_err(|error| Error::internal("reading settings", error))?;
+        let mut is_changed = false;
+        for secret in S::SECRETS {
+            let Some(Value::String(kept)) = fields.get_mut(*secret) else { continue };
+            if !vault.is_current_text(kept) {
+                let context = secret_context::<S>(owner, name, secret);
+                let plain = vault.open_text(SECRET, &context, kept)?;
+                *kept = vault.seal_text(SECRET, &context, &plain)?;
+                is_changed = true;
+            }
+        }
+        Ok(is_changed.then(|| Value::Object(fields).to_string()))
+    }
+
+    fn replace(tx: &mut Tx<'_>, (owner, name): &Self::Key, old: &String, new: &String) -> Result<u64, Error> {
+        Ok(tx.execute(sql::REPLACE_SETTINGS, params![owner, S::SERVICE.name, name, old, new])?)
+    }
+}
+
+/// Seals the secret settings of a service's namespaces under the current master key.
+pub(crate) async fn reseal<S: NamespaceData + 'static>(core: &Core) -> Result<u64, Error> {
+    rows::<Settings<S>>(core).await
 }
 
 fn describe<S: NamespaceData>(
@@ -246,7 +325,7 @@ fn create<S: NamespaceData>(
     let name = take_text(&mut fields, "name").unwrap_or_default();
     let description = take_text(&mut fields, "description");
     let UnixMillis(now) = cx.now;
-    let settings = settings_text(fields);
+    let settings = settings_text::<S>(cx, &name, fields)?;
     let params = params![cx.owner(), S::SERVICE.name, &name, description.as_ref(), &settings, now];
     if tx.execute(sql::INSERT_NAMESPACE, params)? == 0 {
         return Err(ApiError::exists(S::SERVICE.name, "namespace", &name).into());
@@ -273,7 +352,7 @@ fn update<S: NamespaceData>(
     let mut fields = fields(request);
     let name = take_text(&mut fields, "namespaceName").unwrap_or_default();
     let description = take_text(&mut fields, "description");
-    let settings = settings_text(fields);
+    let settings = settings_text::<S>(cx, &name, fields)?;
     let params = params![cx.owner(), S::SERVICE.name, &name, description.as_ref(), &settings, cx.now.0];
     let row = tx.query_opt(sql::UPDATE_NAMESPACE, params, Stored::read);
     let item = found(row, S::SERVICE, "namespace", &name)?.model::<S>(cx)?;

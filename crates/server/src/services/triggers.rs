@@ -90,10 +90,11 @@ pub(crate) async fn before(
     refuse(status, format!("the trigger script `{script_id}` failed: {}", outcome.result))
 }
 
-/// Has done after the change of this transaction what the setting says.
+/// Has done after the change of this transaction what the setting says, in the order of this player's changes.
 pub(crate) fn done(
     tx: &mut Tx<'_>,
     cx: &Cx,
+    player: Option<&UserId>,
     setting: Option<&ScriptSetting>,
     subject: Subject,
     args: &Value,
@@ -106,19 +107,19 @@ pub(crate) fn done(
                 Some(id) => queue_namespace(tx, cx, subject, id)?,
                 None => None,
             };
-            match (namespace, &cx.user) {
+            match (namespace, player) {
                 (Some(namespace), Some(user)) => {
                     let args = Some(args.to_string());
                     let entry = JobEntry { script_id: script_id.clone(), args, max_try_count: None };
                     job::push(tx, cx, &namespace, user, &[entry]).map(|_| ())
                 }
                 // Once: whatever becomes of it is logged only (BEHAVIOUR SC-31).
-                _ => push(tx, cx, SCRIPTS, script_id, args.to_string(), 1),
+                _ => push(tx, cx, (SCRIPTS, player), script_id, args.to_string(), 1),
             }
         }
         (Some("aws"), _) => {
             let name = format!("{}:{}", subject.service, subject.action);
-            push(tx, cx, EVENTS, &name, args.to_string(), EVENT_TRIES)
+            push(tx, cx, (EVENTS, player), &name, args.to_string(), EVENT_TRIES)
         }
         _ => Ok(()),
     }
@@ -151,13 +152,13 @@ fn queue_namespace(
 fn push(
     tx: &mut Tx<'_>,
     cx: &Cx,
-    namespace: &str,
+    (namespace, player): (&str, Option<&UserId>),
     script_id: &str,
     args: String,
     max_try_count: i64,
 ) -> Result<(), Error> {
     let entry = JobEntry { script_id: GrnText::trusted(script_id), args: Some(args), max_try_count: None };
-    let user = cx.user.as_ref().map_or("", UserId::as_str);
+    let user = player.map_or("", UserId::as_str);
     for job in job::enqueued(tx, cx, &[entry])? {
         job::insert_next(tx, (cx.owner(), namespace, user), &Queued { max_try_count, ..job })?;
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::limits::{
     BODY_BYTES_MAX, BODY_TIME, DECOMPRESSED_BYTES_MAX, JSON_VALUES_MAX, LARGE_BODIES_MAX, SMALL_BODY_BYTES,
 };
+use crate::json::values_at_most;
 
 /// A body that is larger than most holds one of these until it is parsed.
 static LARGE_BODIES: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
@@ -25,9 +26,33 @@ pub(super) async fn read_fields(service: &str, body: Incoming, gzip: bool) -> Re
     if body.is_end_stream() {
         return Ok(Fields::new());
     }
-    let (bytes, mut place) = collect(service, body).await?;
-    let bytes = if gzip { decompress(service, bytes, &mut place).await? } else { bytes };
+    let collected = collect(service, body, BODY_BYTES_MAX).await?;
+    let (mut bytes, mut place) = collected.ok_or_else(|| too_long(service, "the body", BODY_BYTES_MAX))?;
+    if gzip {
+        let decompressed = decompress(service, bytes, &mut place, DECOMPRESSED_BYTES_MAX).await?;
+        bytes =
+            decompressed.ok_or_else(|| too_long(service, "the decompressed body", DECOMPRESSED_BYTES_MAX))?;
+    }
     parse(service, &bytes)
+}
+
+/// The bytes of a body, and its place among the large ones; `None` when it has more than `max`.
+pub(super) async fn read_bytes(
+    body: Incoming,
+    gzip: bool,
+    max: usize,
+) -> Result<Option<(Vec<u8>, Place)>, ApiError> {
+    const SERVICE: &str = "server";
+    // What is announced as too large need not be read.
+    if body.size_hint().lower() > max as u64 {
+        return Ok(None);
+    }
+    let Some((bytes, mut place)) = collect(SERVICE, body, max).await? else { return Ok(None) };
+    if !gzip {
+        return Ok(Some((bytes, place)));
+    }
+    let bytes = decompress(SERVICE, bytes, &mut place, max).await?;
+    Ok(bytes.map(|bytes| (bytes, place)))
 }
 
 fn too_long(service: &str, what: &str, max: usize) -> ApiError {
@@ -44,7 +69,8 @@ fn too_slow(service: &str) -> ApiError {
     ApiError::one(Status::Timeout, ErrorItem::new(service, "request", "body", "failed", detail))
 }
 
-type Place = Option<SemaphorePermit<'static>>;
+/// What a body that is larger than most holds while it is in memory.
+pub(super) type Place = Option<SemaphorePermit<'static>>;
 
 /// Waits for a place for a large body.
 async fn place() -> Place {
@@ -52,15 +78,20 @@ async fn place() -> Place {
     LARGE_BODIES.acquire().await.ok()
 }
 
-async fn collect(service: &str, mut body: Incoming) -> Result<(Vec<u8>, Place), ApiError> {
+/// Reads a body; `None` when it has more than `max` bytes.
+async fn collect(
+    service: &str,
+    mut body: Incoming,
+    max: usize,
+) -> Result<Option<(Vec<u8>, Place)>, ApiError> {
     let mut bytes = Vec::new();
     let mut large = None;
     let mut deadline = Instant::now() + BODY_TIME;
     while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| too_slow(service))? {
         let frame = frame.map_err(|error| invalid(service, format!("the body broke off: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > BODY_BYTES_MAX {
-            return Err(too_long(service, "the body", BODY_BYTES_MAX));
+        if bytes.len() + data.len() > max {
+            return Ok(None);
         }
         if bytes.len() + data.len() > SMALL_BODY_BYTES && large.is_none() {
             let asked = Instant::now();
@@ -69,32 +100,38 @@ async fn collect(service: &str, mut body: Incoming) -> Result<(Vec<u8>, Place), 
         }
         bytes.extend_from_slice(&data);
     }
-    Ok((bytes, large))
+    Ok(Some((bytes, large)))
 }
 
-async fn decompress(service: &str, bytes: Vec<u8>, large: &mut Place) -> Result<Vec<u8>, ApiError> {
+/// Decompresses a body; `None` when it has more than `max` bytes then.
+async fn decompress(
+    service: &str,
+    bytes: Vec<u8>,
+    large: &mut Place,
+    max: usize,
+) -> Result<Option<Vec<u8>>, ApiError> {
     let wire = bytes.len();
     let small = inflate(&bytes[..], SMALL_BODY_BYTES);
     let inflated = match small {
         // Small bodies, nearly all, are done here; what inflates to more takes a place first.
-        Inflated::Whole(inflated) => return Ok(inflated),
+        Inflated::Whole(inflated) => return Ok(Some(inflated)),
         Inflated::Broken(error) => return Err(invalid(service, format!("the gzip body is broken: {error}"))),
         Inflated::TooLong => {
             if large.is_none() {
                 *large = place().await;
             }
             if wire > INLINE_BYTES_MAX {
-                let job = tokio::task::spawn_blocking(move || inflate(&bytes[..], DECOMPRESSED_BYTES_MAX));
+                let job = tokio::task::spawn_blocking(move || inflate(&bytes[..], max));
                 job.await.unwrap_or_else(|error| Inflated::Broken(error.to_string()))
             } else {
-                inflate(&bytes[..], DECOMPRESSED_BYTES_MAX)
+                inflate(&bytes[..], max)
             }
         }
     };
     match inflated {
-        Inflated::Whole(inflated) => Ok(inflated),
+        Inflated::Whole(inflated) => Ok(Some(inflated)),
         Inflated::Broken(error) => Err(invalid(service, format!("the gzip body is broken: {error}"))),
-        Inflated::TooLong => Err(too_long(service, "the decompressed body", DECOMPRESSED_BYTES_MAX)),
+        Inflated::TooLong => Ok(None),
     }
 }
 
@@ -118,7 +155,7 @@ pub(super) fn parse(service: &str, bytes: &[u8]) -> Result<Fields, ApiError> {
     if bytes.is_empty() {
         return Ok(Fields::new());
     }
-    if values_at_most(bytes) > JSON_VALUES_MAX {
+    if values_at_most(bytes, JSON_VALUES_MAX) > JSON_VALUES_MAX {
         let detail = format!("the body must hold at most {JSON_VALUES_MAX} JSON values");
         return Err(ApiError::bad_request(service, "request", "body", "tooMany", detail));
     }
@@ -129,37 +166,9 @@ pub(super) fn parse(service: &str, bytes: &[u8]) -> Result<Fields, ApiError> {
     })
 }
 
-/// An upper bound of the values in a JSON text: one more than its commas, brackets and braces, in texts or not.
-fn values_at_most(bytes: &[u8]) -> usize {
-    if bytes.len() < JSON_VALUES_MAX {
-        return 0;
-    }
-    let mut values = 1;
-    let mut in_text = false;
-    let mut escaped = false;
-    for byte in bytes {
-        match (in_text, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_text = !in_text,
-            (false, b',' | b'[' | b'{') => values += 1,
-            _ => {}
-        }
-    }
-    values
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_counted_outside_texts() {
-        let text = "a,[{\\\"".repeat(30_000);
-        assert_eq!(values_at_most(format!("{{\"x\":\"{text}\"}}").as_bytes()), 2);
-        let list = format!("{{\"x\":[{}]}}", vec!["0"; 60_000].join(","));
-        assert_eq!(values_at_most(list.as_bytes()), 60_002);
-    }
 
     #[test]
     fn hostile_texts_are_refused() {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Bytes of a request body on the wire, and of a socket message (BEHAVIOUR T-28).
 pub(super) const BODY_BYTES_MAX: usize = 8 << 20;
+/// Bytes of an upload, also after decompression: 5,242,880 characters, of which some may have several bytes.
+pub(super) const UPLOAD_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a request body after decompression: the largest field has 5,242,880 characters of up to four bytes.
 pub(super) const DECOMPRESSED_BYTES_MAX: usize = 24 << 20;
 /// Above this size a body needs one of [`LARGE_BODIES_MAX`] places, so that memory stays bounded.

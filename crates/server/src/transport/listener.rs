@@ -1,6 +1,6 @@
 //! Accepts connections, serves HTTP/1.1 on them, and stops in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::limits::{HANDSHAKE_TIME, HEADER_TIME, STOP_TIME};
 use super::stream::{Meter, Stream};
-use super::{rest, socket, tls};
+use super::{rest, socket, tls, upload};
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 
@@ -52,6 +52,8 @@ impl Listener {
         let listener = listener.await.with_context(|| format!("listening on {}", config.listen))?;
         let address = listener.local_addr()?;
         let is_tls = tls.is_some();
+        // Set once: a pipeline has one listener.
+        let _ = pipeline.core().urls.listening.set(url(address, is_tls));
         let shared = Arc::new(Shared { pipeline, stop });
         let accepting = tokio::spawn(accept(listener, tls, shared, config.connections_max));
         Ok(Listener { address, is_tls, accepting })
@@ -95,6 +97,7 @@ impl Drop for Guard {
 
 struct Connection {
     shared: Arc<Shared>,
+    is_tls: bool,
     guard: Arc<Guard>,
     meter: Arc<Meter>,
 }
@@ -128,8 +131,12 @@ async fn accept(
         };
         let tls = tls.clone();
         let guard = Guard::new(&shared, place, open.clone());
-        let connection =
-            Connection { shared: Arc::clone(&shared), guard: Arc::new(guard), meter: Arc::default() };
+        let connection = Connection {
+            shared: Arc::clone(&shared),
+            is_tls: tls.is_some(),
+            guard: Arc::new(guard),
+            meter: Arc::default(),
+        };
         tokio::spawn(async move { serve(stream, tls, &connection).await });
     }
     drop((listener, open));
@@ -176,7 +183,18 @@ async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
     }
 }
 
-/// The one HTTP route: what the server says of itself, the socket, and everything else to REST.
+/// Where a caller on this machine reaches the address.
+fn url(mut address: SocketAddr, is_tls: bool) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    let scheme = if is_tls { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+/// The one HTTP route: what the server says of itself, the socket, uploads, and everything else to REST.
 async fn handle(connection: &Connection, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let shared = &connection.shared;
     let (mut head, body) = request.into_parts();
@@ -192,8 +210,10 @@ async fn handle(connection: &Connection, request: Request<Incoming>) -> Response
                     Ok(upgrade) => {
                         let (guard, meter) = (Arc::clone(&connection.guard), Arc::clone(&connection.meter));
                         let (pipeline, stop) = (Arc::clone(&shared.pipeline), shared.stop.clone());
-                        // The upgrade answers with a head alone.
-                        socket::upgrade(upgrade, pipeline, stop, guard, meter).map(|_| Full::default())
+                        let base_url = rest::base_url(&head, connection.is_tls);
+                        let answer = socket::upgrade(upgrade, pipeline, stop, guard, meter, base_url);
+                        // An upgrade is answered with a head alone.
+                        answer.map(|_| Full::default())
                     }
                     Err(rejection) => {
                         let detail = format!("the upgrade to a WebSocket cannot be made: {rejection}");
@@ -205,7 +225,10 @@ async fn handle(connection: &Connection, request: Request<Incoming>) -> Response
             _ => {}
         }
     }
-    rest::handle(&shared.pipeline, head, body).await
+    if let Some(token) = upload::token(head.uri.path()) {
+        return upload::handle(&shared.pipeline, &head, token, body).await;
+    }
+    rest::handle(&shared.pipeline, head, body, connection.is_tls).await
 }
 
 fn plain(text: String, content_type: &'static str) -> Response<Full<Bytes>> {

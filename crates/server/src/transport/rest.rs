@@ -1,11 +1,13 @@
 //! REST: `/{service}{path}`, or by host name `{service}.{anything}{path}`.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use axum::http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
 };
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use flate2::Compression;
@@ -23,14 +25,23 @@ use crate::pipeline::{Pipeline, Reply};
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-gs2-access-token");
 const DRY_RUN: HeaderName = HeaderName::from_static("x-gs2-dry-run");
 const DUPLICATION_AVOIDER: HeaderName = HeaderName::from_static("x-gs2-duplication-avoider");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-gs2-request-id");
 const TIME_OFFSET_TOKEN: HeaderName = HeaderName::from_static("x-gs2-time-offset-token");
 
 /// Takes one REST request.
-pub(super) async fn handle(pipeline: &Pipeline, head: Parts, body: Incoming) -> Response<Full<Bytes>> {
+pub(super) async fn handle(
+    pipeline: &Pipeline,
+    head: Parts,
+    body: Incoming,
+    is_tls: bool,
+) -> Response<Full<Bytes>> {
     let gzip_wanted = header(&head.headers, &ACCEPT_ENCODING).is_some_and(|wanted| wanted == "gzip");
     let reply = match read(pipeline, &head, body).await {
-        Ok((matched, fields)) => pipeline.call(matched.row, fields, credentials(&head.headers)).await,
+        Ok((matched, fields)) => {
+            let credentials = Credentials { base_url: base_url(&head, is_tls), ..credentials(&head.headers) };
+            pipeline.call(matched.row, fields, credentials).await
+        }
         Err(error) => pipeline.refuse(&error, text(&head.headers, &REQUEST_ID)),
     };
     response(reply, gzip_wanted)
@@ -49,9 +60,7 @@ async fn read(pipeline: &Pipeline, head: &Parts, body: Incoming) -> Result<(Rout
         return Err(ApiError::bad_request("server", "request", "url", "tooLong", detail));
     }
     let (service, matched) = route(pipeline.core().table.router(), head)?;
-    let gzip = header(&head.headers, &CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
-    let mut fields = body::read_fields(service, body, gzip).await?;
+    let mut fields = body::read_fields(service, body, is_gzip(&head.headers)).await?;
     if let Some(query) = head.uri.query() {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             // The TypeScript SDKs send every unset parameter as the text `null` (`core.json`, queryStrings).
@@ -109,6 +118,28 @@ fn route<'p>(router: &'p Router, head: &'p Parts) -> Result<(&'p str, RouteMatch
     }
 }
 
+/// Whether the body is compressed.
+pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
+    header(headers, &CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"))
+}
+
+/// URL under which the sender of a request reaches the server; a proxy in front says that it speaks TLS.
+pub(super) fn base_url(head: &Parts, is_tls: bool) -> Option<Arc<str>> {
+    let host = header(&head.headers, &HOST).or_else(|| head.uri.authority().map(Authority::as_str))?;
+    let in_host =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'[' | b']');
+    if host.is_empty() || !host.bytes().all(in_host) {
+        return None;
+    }
+    let scheme = match header(&head.headers, &FORWARDED_PROTO) {
+        Some("https") => "https",
+        Some("http") => "http",
+        _ if is_tls => "https",
+        _ => "http",
+    };
+    Some([scheme, "://", host].concat().into())
+}
+
 fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
 }
@@ -130,6 +161,7 @@ fn credentials(headers: &HeaderMap) -> Credentials {
         dry_run: header(headers, &DRY_RUN).is_some_and(|value| value.eq_ignore_ascii_case("true")),
         request_id: text(headers, &REQUEST_ID),
         connection_id: None,
+        base_url: None,
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn upgrade(
     stop: watch::Receiver<bool>,
     guard: Arc<Guard>,
     meter: Arc<Meter>,
+    base_url: Option<Arc<str>>,
 ) -> Response {
     meter.start();
     let upgrade = upgrade
@@ -42,18 +43,24 @@ pub(super) fn upgrade(
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .read_buffer_size(READ_BUFFER_BYTES);
     upgrade.on_upgrade(move |socket| async move {
-        serve(socket, pipeline, stop, &meter).await;
+        serve(socket, pipeline, stop, &meter, base_url).await;
         drop(guard);
     })
 }
 
-async fn serve(socket: WebSocket, pipeline: Arc<Pipeline>, stop: watch::Receiver<bool>, meter: &Meter) {
+async fn serve(
+    socket: WebSocket,
+    pipeline: Arc<Pipeline>,
+    stop: watch::Receiver<bool>,
+    meter: &Meter,
+    base_url: Option<Arc<str>>,
+) {
     let hub = &pipeline.core().hub;
     pipeline.core().metrics.sockets.inc();
     let (sink, mut stream) = socket.split();
     let (connection, queue) = hub.open();
     let writer = tokio::spawn(write(sink, queue, connection.flow(), hub.limits().ping));
-    read(&mut stream, &pipeline, &connection, stop, meter).await;
+    read(&mut stream, &pipeline, &connection, stop, meter, base_url).await;
     hub.close(&connection);
     // The writer ends when the last call has answered and nobody can send any more.
     drop(connection);
@@ -168,6 +175,7 @@ async fn read(
     connection: &Arc<Connection>,
     mut stop: watch::Receiver<bool>,
     meter: &Meter,
+    base_url: Option<Arc<str>>,
 ) {
     let silence = pipeline.core().hub.limits().silence;
     let calls = Arc::new(Semaphore::new(SOCKET_CALLS_MAX));
@@ -199,8 +207,9 @@ async fn read(
                 };
                 let Ok(place) = place else { break None };
                 let (pipeline, connection) = (Arc::clone(pipeline), Arc::clone(connection));
+                let base_url = base_url.clone();
                 tokio::spawn(async move {
-                    let answer = answer(&pipeline, envelope, &connection.id).await;
+                    let answer = answer(&pipeline, envelope, &connection.id, base_url).await;
                     connection.answer(answer, place);
                 });
             }
@@ -238,12 +247,17 @@ fn is_too_long(error: &axum::Error) -> bool {
 }
 
 /// Takes one call out of its envelope and puts the answer into one (BEHAVIOUR T-21 … T-23).
-async fn answer(pipeline: &Pipeline, mut envelope: Fields, connection_id: &Arc<str>) -> String {
+async fn answer(
+    pipeline: &Pipeline,
+    mut envelope: Fields,
+    connection_id: &Arc<str>,
+    base_url: Option<Arc<str>>,
+) -> String {
     let x_gs2 = envelope.remove("x_gs2").unwrap_or(Value::Null);
     let word = |name: &str| x_gs2.get(name).and_then(Value::as_str).unwrap_or_default();
     let request_id = x_gs2.get("requestId").cloned().filter(|id| !id.is_null());
-    let credentials =
-        Credentials { connection_id: Some(Arc::clone(connection_id)), ..credentials(&mut envelope) };
+    let connection_id = Some(Arc::clone(connection_id));
+    let credentials = Credentials { connection_id, base_url, ..credentials(&mut envelope) };
     let (service, component, function) = (word("service"), word("component"), word("function"));
     let reply = match pipeline.core().table.function(service, component, function) {
         Some(row) => pipeline.call(row.id, envelope, credentials).await,
@@ -299,5 +313,6 @@ fn credentials(envelope: &mut Fields) -> Credentials {
         dry_run,
         request_id,
         connection_id: None,
+        base_url: None,
     }
 }

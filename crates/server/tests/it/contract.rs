@@ -2,7 +2,7 @@
 //! unchanged, also in the habits of the SDKs (`core.json`: numbers and booleans as text).
 
 use hiroba_api::contract::{Credentials, FieldInfo, Fields, Kind, Operation, Row, Table, decode};
-use hiroba_api::{auth, gateway, identifier, job_queue, lock, script};
+use hiroba_api::{auth, chat, gateway, identifier, job_queue, lock, script};
 use hiroba_testkit::Random;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -62,6 +62,9 @@ fn object(infos: Vec<FieldInfo>) -> impl Strategy<Value = Fields> {
                 words(&["", account])
             }
             "enable" => words(&["Enabled", "Disabled"]),
+            "rejectAccessTokenPost" => words(&["Enabled", "Disabled"]),
+            "doneTriggerTargetType" => words(&["none", "gs2_script", "aws"]),
+            "mode" => words(&["direct", "preUpload"]),
             "referenceType" => words(&["commit_hash", "branch", "tag"]),
             _ => valid(&info.shape.kind, info.shape.range),
         };
@@ -144,6 +147,15 @@ fn what_is_written_reads_the_same() {
             GetServiceVersion DescribeJobsByUserId GetJobByUserId PushByUserId Run DeleteJob PushByStampSheet
             DeleteByStampTask GetJobResult DescribeDeadLetterJobsByUserId GetDeadLetterJobByUserId
             DeleteDeadLetterJobByUserId;
+        chat: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
+            GetServiceVersion DescribeRooms CreateRoom CreateRoomFromBackend GetRoom UpdateRoom UpdateRoomFromBackend
+            DeleteRoom DeleteRoomFromBackend DescribeMessages DescribeMessagesByUserId DescribeLatestMessages
+            DescribeLatestMessagesByUserId Post GetMessage GetMessageByUserId DeleteMessage DescribeSubscribes
+            DescribeSubscribesByRoomName SubscribeRoom GetSubscribe UpdateNotificationType Unsubscribe
+            DescribeCategoryModels GetCategoryModel DescribeCategoryModelMasters CreateCategoryModelMaster
+            GetCategoryModelMaster UpdateCategoryModelMaster DeleteCategoryModelMaster ExportMaster
+            GetCurrentModelMaster PreUpdateCurrentModelMaster UpdateCurrentModelMaster
+            UpdateCurrentModelMasterFromGitHub;
         script: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeScripts CreateScript CreateScriptFromGitHub GetScript UpdateScript
             UpdateScriptFromGitHub DeleteScript InvokeScript DebugInvoke InvokeByStampSheet;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its helpers")]
 
+mod chat;
 mod clients;
 mod contention;
 mod contract;
@@ -15,6 +16,8 @@ mod hostile;
 mod http;
 mod jobs;
 mod linearizability;
+mod master_key;
+mod masters;
 mod owners;
 mod permissions;
 mod requests;

@@ -55,7 +55,7 @@ impl Notice {
     }
 
     /// The frame as every SDK reads it (BEHAVIOUR G-31, T-24; `core.json`, notificationEnvelope).
-    fn frame(&self) -> Result<Bytes, Error> {
+    pub(super) fn frame(&self) -> Result<Bytes, Error> {
         #[derive(Serialize)]
         struct Frame<'a> {
             r#type: &'static str,
@@ -145,7 +145,7 @@ fn deliver_command(player: Player, frame: &Bytes) -> Command {
 pub(crate) struct Warned(Mutex<HashSet<String>>);
 
 impl Warned {
-    fn warn(&self, namespace: &str, service: &str) {
+    pub(super) fn warn(&self, namespace: &str, service: &str) {
         let mut warned = self.0.lock();
         if warned.len() < WARNED_MAX && warned.insert(format!("{service} {namespace}")) {
             tracing::warn!(
@@ -157,7 +157,7 @@ impl Warned {
 }
 
 /// The Gateway namespace that a setting names: its GRN, and its name if it is one of this project.
-fn namespace_of(cx: &Cx, setting: &NotificationSetting) -> (String, Option<String>) {
+pub(super) fn namespace_of(cx: &Cx, setting: &NotificationSetting) -> (String, Option<String>) {
     let grn = setting.gateway_namespace_id.as_deref().unwrap_or("grn:gs2:{region}:{ownerId}:gateway:default");
     let grn = cx.project.expand(grn);
     let name = Grn::parse(&grn).filter(|grn| grn.owner == cx.owner() && grn.service == SERVICE.grn);

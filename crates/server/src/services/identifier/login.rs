@@ -77,8 +77,8 @@ async fn login_by_user(cx: Arc<Cx>, request: Arc<LoginByUser>) -> Result<Item<Pr
                 "the user's second factor is on: send a one-time password as `otp`",
             ));
         };
-        let secret = stored.mfa_secret.as_deref().unwrap_or_default();
-        let step = otp_step(secret, otp, cx.now.0, stored.mfa_step);
+        let secret = stored.secret(&cx.core.vault, &owner)?.unwrap_or_default();
+        let step = otp_step(&secret, otp, cx.now.0, stored.mfa_step);
         let fresh = match step {
             None => false,
             Some(step) => {

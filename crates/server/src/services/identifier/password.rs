@@ -15,9 +15,14 @@ use super::secrets::{otp_step, otp_uri, password_hash};
 use super::{user, user_grn};
 use crate::cx::{Cx, found};
 use crate::error::Error;
+use crate::pipeline::Core;
 use crate::registry::Registry;
 use crate::services::page;
+use crate::vault::reseal::{SealedRows, rows};
+use crate::vault::{Vault, context};
 
+/// What the master key knows the shared secrets of second factors as.
+const SECRET: &str = "second factor secret";
 /// The second factor waits for a first right passcode.
 const VERIFYING: &str = "Verifying";
 /// The second factor is asked for.
@@ -36,6 +41,13 @@ pub(crate) mod sql {
         UPDATE_MFA = "UPDATE identifier_password
             SET mfa_status = $3, mfa_secret = $4, mfa_step = $5, revision = revision + 1
             WHERE owner_id = $1 AND user_name = $2";
+        /// The shared secrets behind a user, those of all owners.
+        SELECT_SECRETS = "SELECT owner_id, user_name, mfa_secret FROM identifier_password
+            WHERE (owner_id, user_name) > ($1, $2) AND mfa_secret IS NOT NULL
+            ORDER BY owner_id, user_name LIMIT $3";
+        /// Replaces a shared secret that is still this one.
+        REPLACE_SECRET = "UPDATE identifier_password SET mfa_secret = $4
+            WHERE owner_id = $1 AND user_name = $2 AND mfa_secret = $3";
         /// Remembers the last one-time password that was used.
         UPDATE_MFA_STEP = "UPDATE identifier_password SET mfa_step = $3
             WHERE owner_id = $1 AND user_name = $2 AND mfa_step < $3";
@@ -60,7 +72,8 @@ pub(super) struct Stored {
     pub(super) user_name: String,
     pub(super) hash: String,
     pub(super) mfa_status: Option<String>,
-    pub(super) mfa_secret: Option<Vec<u8>>,
+    /// The shared secret, sealed; in clear when a former version wrote it and no pass has come by yet.
+    mfa_secret: Option<Vec<u8>>,
     pub(super) mfa_step: i64,
     pub(super) created_at: i64,
     revision: i64,
@@ -77,6 +90,13 @@ impl Stored {
             created_at: row.int(5)?,
             revision: row.int(6)?,
         })
+    }
+
+    /// The shared secret of the second factor.
+    pub(super) fn secret(&self, vault: &Vault, owner: &str) -> Result<Option<Vec<u8>>, Error> {
+        let context = context(&[owner, &self.user_name]);
+        let kept = self.mfa_secret.clone();
+        kept.map(|kept| vault.open_or_clear(SECRET, &context, kept)).transpose()
     }
 
     fn model(self, cx: &Cx) -> Password {
@@ -104,6 +124,46 @@ pub(super) fn find(tx: &mut Tx<'_>, owner: &str, user_name: &str) -> Result<Opti
 /// Uses up the one-time password of this step; false when it or a later one was used before.
 pub(super) fn use_step(tx: &mut Tx<'_>, owner: &str, user_name: &str, step: i64) -> Result<bool, Error> {
     Ok(tx.execute(sql::UPDATE_MFA_STEP, params![owner, user_name, step])? == 1)
+}
+
+fn seal(cx: &Cx, user_name: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
+    cx.core.vault.seal(SECRET, &context(&[cx.owner(), user_name]), secret)
+}
+
+/// The shared secrets, for sealing them anew.
+struct Secrets;
+
+impl SealedRows for Secrets {
+    const WHAT: &'static str = "shared secrets of second factors";
+    type Key = (String, String);
+    type Value = Vec<u8>;
+
+    fn select(
+        tx: &mut Tx<'_>,
+        (owner, user): &Self::Key,
+        count: i64,
+    ) -> Result<Vec<(Self::Key, Vec<u8>)>, Error> {
+        let read = |row: &Row<'_>| Ok(((row.text(0)?, row.text(1)?), row.blob(2)?));
+        Ok(tx.query(sql::SELECT_SECRETS, params![owner, user, count], read)?)
+    }
+
+    fn renewed(vault: &Vault, (owner, user): &Self::Key, value: &Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+        vault.renewed(SECRET, &context(&[owner, user]), value)
+    }
+
+    fn replace(
+        tx: &mut Tx<'_>,
+        (owner, user): &Self::Key,
+        old: &Vec<u8>,
+        new: &Vec<u8>,
+    ) -> Result<u64, Error> {
+        Ok(tx.execute(sql::REPLACE_SECRET, params![owner, user, old, new])?)
+    }
+}
+
+/// Seals the shared secrets under the current master key.
+pub(super) async fn reseal(core: &Core) -> Result<u64, Error> {
+    rows::<Secrets>(core).await
 }
 
 fn select(tx: &mut Tx<'_>, cx: &Cx, user_name: &EntityName) -> Result<Stored, Error> {
@@ -153,7 +213,8 @@ fn enable_mfa(tx: &mut Tx<'_>, cx: &Cx, request: &EnableMfa) -> Result<MfaAnswer
         return Err(ApiError::bad_request(SERVICE.name, "password", member, "exists", detail).into());
     }
     let secret = &cx.entropy.bytes()[..20];
-    let params = params![cx.owner(), request.user_name.as_str(), VERIFYING, secret, 0];
+    let sealed = seal(cx, &request.user_name, secret)?;
+    let params = params![cx.owner(), request.user_name.as_str(), VERIFYING, &sealed, 0];
     tx.execute(sql::UPDATE_MFA, params)?;
     let item = select(tx, cx, &request.user_name)?.model(cx);
     Ok(MfaAnswer { item, challenge_token: otp_uri(cx.owner(), &request.user_name, secret) })
@@ -161,16 +222,17 @@ fn enable_mfa(tx: &mut Tx<'_>, cx: &Cx, request: &EnableMfa) -> Result<MfaAnswer
 
 fn challenge_mfa(tx: &mut Tx<'_>, cx: &Cx, request: &ChallengeMfa) -> Result<Item<Password>, Error> {
     let stored = select(tx, cx, &request.user_name)?;
-    let Some(secret) = &stored.mfa_secret else {
+    let Some(secret) = stored.secret(&cx.core.vault, cx.owner())? else {
         let detail = "there is no secret to prove yet; call enableMfa first";
         let member = "twoFactorAuthenticationSetting";
         return Err(ApiError::bad_request(SERVICE.name, "password", member, "require", detail).into());
     };
-    let Some(step) = otp_step(secret, &request.passcode, cx.now.0, stored.mfa_step) else {
+    let Some(step) = otp_step(&secret, &request.passcode, cx.now.0, stored.mfa_step) else {
         let detail = "the passcode is wrong, too old or was used before";
         return Err(ApiError::bad_request(SERVICE.name, "password", "passcode", "invalid", detail).into());
     };
-    let params = params![cx.owner(), request.user_name.as_str(), ENABLED, secret, step];
+    let sealed = seal(cx, &request.user_name, &secret)?;
+    let params = params![cx.owner(), request.user_name.as_str(), ENABLED, &sealed, step];
     tx.execute(sql::UPDATE_MFA, params)?;
     Ok(Item { item: select(tx, cx, &request.user_name)?.model(cx) })
 }

@@ -34,7 +34,7 @@ fn argon2() -> Result<Argon2<'static>, Error> {
 }
 
 /// Hash of a password, with its salt and cost. Takes tens of milliseconds.
-pub(super) fn password_hash(password: &str, salt: &[u8; 32]) -> Result<String, Error> {
+pub(crate) fn password_hash(password: &str, salt: &[u8; 32]) -> Result<String, Error> {
     let salt =
         SaltString::encode_b64(&salt[..16]).map_err(|error| Error::internal("encoding a salt", error))?;
     let hash = argon2()?.hash_password(password.as_bytes(), &salt);
@@ -42,7 +42,7 @@ pub(super) fn password_hash(password: &str, salt: &[u8; 32]) -> Result<String, E
 }
 
 /// Whether a password has this hash. Takes tens of milliseconds.
-pub(super) fn password_matches(password: &str, hash: &str) -> Result<bool, Error> {
+pub(crate) fn password_matches(password: &str, hash: &str) -> Result<bool, Error> {
     let hash = PasswordHash::new(hash).map_err(|error| Error::internal("reading a password hash", error))?;
     Ok(argon2()?.verify_password(password.as_bytes(), &hash).is_ok())
 }

@@ -93,6 +93,7 @@ async fn use_every_secret(server: &hiroba_testkit::Process) -> Vec<String> {
         text(&made, "clientSecret").to_owned(),
     ]);
     secrets.push(data_encoding::BASE32_NOPAD.encode(&shared));
+    secrets.push(hiroba_testkit::database::MASTER_KEY.to_owned());
     secrets
 }
 

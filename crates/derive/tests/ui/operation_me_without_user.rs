@@ -1,0 +1,9 @@
+use hiroba_derive::Operation;
+
+#[derive(Operation)]
+#[operation(GET "/{namespaceName}/job", name = "describeJobs", component = "job", me = "/{namespaceName}/jobs", answer = Empty)]
+pub struct DescribeJobs {
+    pub namespace_name: String,
+}
+
+fn main() {}
