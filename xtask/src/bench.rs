@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: Hiroba beside its peers on this machine. `bench push` and `bench jobs` have files of their own, `bench
-//! lock` is here: durable lock and unlock pairs, beside etcd and Redis.
+//! `cargo xtask bench`: Hiroba beside its peers on this machine. `bench push`, `bench jobs` and `bench chat` have files of their
+//! own, `bench lock` is here: durable lock and unlock pairs, beside etcd and Redis.
 //!
 //! All peers run during the whole task and take turns at each number of clients, so that a slow minute of the disk
 //! meets all of them. A waiting peer costs next to nothing.
 
+pub(crate) mod chat;
 mod etcd;
 mod frame;
 mod hiroba;
@@ -39,6 +40,8 @@ pub(crate) enum BenchTask {
     Push(push::PushArguments),
     /// Jobs: how fast they are pushed and run in order, and how soon one is done.
     Jobs(jobs::JobsArguments),
+    /// Chat: durable posts with live subscribers, pages of messages, and a post to a thousand subscribers.
+    Chat(chat::ChatArguments),
 }
 
 /// Command line of `cargo xtask bench lock`.

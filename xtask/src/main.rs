@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         Task::Bench(bench::BenchTask::Lock(arguments)) => bench::lock(&arguments).map(|()| true),
         Task::Bench(bench::BenchTask::Push(arguments)) => bench::push::run(&arguments).map(|()| true),
         Task::Bench(bench::BenchTask::Jobs(arguments)) => bench::jobs::run(&arguments).map(|()| true),
+        Task::Bench(bench::BenchTask::Chat(arguments)) => bench::chat::run(&arguments).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -58,24 +58,32 @@ impl Prepared {
 
     /// Binds a socket to a player with a call on the socket.
     pub(super) async fn bind(&self, socket: &mut Socket, namespace: &str, user: &str) -> Result<()> {
-        let envelope = json!({
-            "namespaceName": namespace,
-            "userId": user,
-            "x_gs2": {
-                "service": "gateway",
-                "component": "webSocketSession",
-                "function": "setUserIdByUserId",
-                "contentType": "application/json",
-                "requestId": "bind",
-            },
-            "xGs2ClientId": CLIENT_ID,
-            "xGs2ProjectToken": self.authorization.trim_start_matches("Bearer "),
-        });
+        let members = json!({"namespaceName": namespace, "userId": user});
+        let envelope = self.envelope(["gateway", "webSocketSession", "setUserIdByUserId"], "bind", members);
         socket.send(TEXT, envelope.to_string().as_bytes()).await?;
         let answer = socket.wait_for(|received| contains(received, b"\"requestId\"")).await?;
         let answer = String::from_utf8_lossy(&answer);
         ensure!(answer.contains("\"status\":200"), "binding a socket is answered with {answer}");
         Ok(())
+    }
+
+    /// A call of the administrator as it travels on a socket: service, component and function, and the members of the request.
+    pub(super) fn envelope(
+        &self,
+        [service, component, function]: [&str; 3],
+        request_id: &str,
+        mut members: Value,
+    ) -> Value {
+        members["x_gs2"] = json!({
+            "service": service,
+            "component": component,
+            "function": function,
+            "contentType": "application/json",
+            "requestId": request_id,
+        });
+        members["xGs2ClientId"] = CLIENT_ID.into();
+        members["xGs2ProjectToken"] = self.authorization.trim_start_matches("Bearer ").into();
+        members
     }
 
     /// Host and port of the server.

@@ -109,7 +109,8 @@ impl Connection {
     }
 }
 
-fn command(words: &[&str]) -> Vec<u8> {
+/// A command as Redis reads it.
+pub(super) fn command(words: &[&str]) -> Vec<u8> {
     let mut text = format!("*{}\r\n", words.len());
     for word in words {
         text += &format!("${}\r\n{word}\r\n", word.len());

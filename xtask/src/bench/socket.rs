@@ -59,6 +59,24 @@ impl Socket {
         }
     }
 
+    /// Sends a text and waits for the data frame that comes next, on a socket that gets nothing but answers.
+    pub(in crate::bench) async fn call(&mut self, text: &[u8]) -> Result<Vec<u8>> {
+        self.send(frame::TEXT, text).await?;
+        loop {
+            while let Some(Frame { opcode, payload, length }) = Frame::parse(&self.rest)? {
+                let answer = matches!(opcode, frame::TEXT | frame::BINARY).then(|| payload.to_vec());
+                if opcode == frame::CLOSE {
+                    bail!("the peer closed a socket: {}", String::from_utf8_lossy(payload));
+                }
+                self.rest.drain(..length);
+                if let Some(answer) = answer {
+                    return Ok(answer);
+                }
+            }
+            self.receive().await?;
+        }
+    }
+
     async fn receive(&mut self) -> Result<()> {
         match self.stream.read_buf(&mut self.rest).await.context("reading from a socket")? {
             0 => bail!("the peer closed a socket"),
