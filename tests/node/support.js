@@ -55,6 +55,17 @@ const components = {
     jobResult: ['getJobResult', 'getJobResultByUserId'],
     deadLetterJob: ['describeDeadLetterJobsByUserId', 'getDeadLetterJobByUserId', 'deleteDeadLetterJobByUserId'],
   },
+  chat: {
+    namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
+      'deleteNamespace'],
+    room: ['describeRooms', 'createRoom', 'createRoomFromBackend', 'getRoom', 'updateRoom', 'updateRoomFromBackend',
+      'deleteRoom', 'deleteRoomFromBackend'],
+    message: ['describeMessages', 'describeMessagesByUserId', 'describeLatestMessages', 'describeLatestMessagesByUserId',
+      'post', 'postByUserId', 'getMessage', 'getMessageByUserId', 'deleteMessage'],
+    subscribe: ['describeSubscribes', 'describeSubscribesByUserId', 'describeSubscribesByRoomName', 'subscribe',
+      'subscribeByUserId', 'getSubscribe', 'getSubscribeByUserId', 'updateNotificationType',
+      'updateNotificationTypeByUserId', 'unsubscribe', 'unsubscribeByUserId'],
+  },
   auth: { accessToken: ['login', 'loginBySignature', 'federation', 'issueTimeOffsetTokenByUserId'] },
   identifier: {
     user: ['describeUsers', 'createUser', 'updateUser', 'getUser', 'deleteUser'],
@@ -83,6 +94,7 @@ const clients = {
   identifier: gs2.identifier.Gs2IdentifierRestClient,
   script: gs2.script.Gs2ScriptRestClient,
   jobQueue: gs2.jobQueue.Gs2JobQueueRestClient,
+  chat: gs2.chat.Gs2ChatRestClient,
 };
 
 // A refusal as both transports give it: the items of the error array.

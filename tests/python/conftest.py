@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness import operations
+from harness.chat import Member
 from harness.environment import Environment, unique
 from harness.gateway import SET_USER_ID_BY_USER_ID, Sessions
 from harness.jobs import Gate, Queue, Scripts
@@ -182,6 +183,30 @@ def queue(request, sdk, make_queue):
 def auto(request, sdk, make_queue):
     """The queue of one player in a namespace where the server runs the jobs."""
     return Queue(sdk, make_queue(enable_auto_run=True), request.param)
+
+
+@pytest.fixture
+def make_chat(admin):
+    """Makes Chat namespaces that go away with the test."""
+    yield from _make_namespaces(admin.chat)
+
+
+@pytest.fixture
+def discard_chat(admin):
+    """As `discard_namespace`, of Chat."""
+    yield from _discard_namespace(admin.chat)
+
+
+@pytest.fixture(params=["me", "by_user_id"])
+def member(request, sdk, make_chat):
+    """One user in a new namespace of Chat."""
+    return Member(sdk, make_chat(), request.param)
+
+
+@pytest.fixture
+def backend(sdk, make_chat):
+    """As `member`, for tests of what only the server calls."""
+    return Member(sdk, make_chat())
 
 
 @pytest.fixture

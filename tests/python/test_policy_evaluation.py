@@ -257,7 +257,10 @@ def sample(operation, player):
 
 PROTECTED = [operation for operation in operations.ALL if not operation.public]
 PLAYER_CALLS = ("lock", "unlock", "getMutex", "loginBySignature", "setUserId", "describeWebSocketSessions",
-                "setFirebaseToken", "getFirebaseToken", "deleteFirebaseToken", "run", "getJobResult")
+                "setFirebaseToken", "getFirebaseToken", "deleteFirebaseToken", "run", "getJobResult", "createRoom",
+                "updateRoom", "deleteRoom", "getRoom", "describeRooms", "post", "describeMessages",
+                "describeLatestMessages", "getMessage", "subscribe", "updateNotificationType", "unsubscribe",
+                "getSubscribe", "describeSubscribes", "describeCategoryModels", "getCategoryModel")
 UNDECIDED = ("getServiceVersion", "describeMutexes")
 FORBIDDEN_TO_APPLICATIONS = [o for o in PROTECTED if o.name not in PLAYER_CALLS + UNDECIDED]
 

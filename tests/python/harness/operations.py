@@ -16,7 +16,8 @@ HEADERS = {
 # The service's part of the path, where it is not the service's name (BEHAVIOUR section 0).
 SEGMENTS = {"jobQueue": "job-queue"}
 
-# Longest value in characters (N-02, N-08, L-01, L-02, A-03, G-01, G-40, G-50, G-52, J-04, SC-01, SC-03, the models).
+# Longest value in characters (N-02, N-08, L-01, L-02, A-03, G-01, G-40, G-50, G-52, J-04, SC-01, SC-03, CH-03, CH-30, the
+# models).
 LENGTHS = {
     "namespaceName": 128,
     "name": 128,
@@ -55,17 +56,27 @@ LENGTHS = {
     "stampTask": 5242880,
     "jobName": 36,
     "deadLetterJobName": 128,
+    "roomName": 128,
+    "messageName": 36,
+    "metadata": 1024,
+    "uploadToken": 1024,
 }
 # Fields of one operation whose limit is another one than the name has elsewhere; `None` is no limit.
 LENGTHS_OF_ONE = {
     ("login", "clientId"): None,
     ("loginByUser", "password"): None,
     ("sendMobileNotificationByUserId", "subject"): 256,
+    **{(name, "password"): 128 for name in (
+        "createRoom", "createRoomFromBackend", "updateRoom", "updateRoomFromBackend", "post", "postByUserId",
+        "describeMessages", "describeMessagesByUserId", "describeLatestMessages", "describeLatestMessagesByUserId",
+        "getMessage", "getMessageByUserId")},
 }
-NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName")
+NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName", "roomName")
 ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken")
 # Fields that hold an object of their own; what is wrong in it is reported under the name of its model.
 OBJECTS = ("checkoutSetting",)
+# Required fields that hold a number, for which the empty text is a wrong value.
+NUMBERS = ("category",)
 
 
 # What messages about wrong fields name instead of the component (E-10).
@@ -114,6 +125,10 @@ class Operation:
     def takes_access_token(self):
         return "accessToken" in self.fields
 
+    @property
+    def needs_access_token(self):
+        return self.takes_access_token and (self.service, self.name) not in ACCESS_TOKEN_OPTIONAL
+
     def error(self, member, kind):
         model = self.component if kind == "notAuthorized" else MODELS.get(self.name, self.component)
         return f"{self.service}.{model}.{member}.error.{kind}"
@@ -123,7 +138,7 @@ class Operation:
 
     def sample(self, **given):
         """The required fields with values that are valid and, where something is named, name nothing."""
-        fields = {field: SAMPLES[field] for field in self.required}
+        fields = {field: SAMPLES[field] for field in self.required + CHOICES.get((self.service, self.name), ())}
         fields.update(given)
         return fields
 
@@ -204,6 +219,11 @@ SAMPLES = {
     "stampTask": '{"body": "", "signature": ""}',
     "jobName": "absent",
     "deadLetterJobName": "absent",
+    "roomName": "absent",
+    "messageName": "absent",
+    "metadata": "text",
+    "category": 0,
+    "uploadToken": "absent",
 }
 
 
@@ -375,7 +395,86 @@ deadLetterJob deleteDeadLetterJobByUserId DELETE /{namespaceName}/user/{userId}/
     timeOffsetToken duplicationAvoider #retired
 """))
 
-ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE
+CHAT = list(_operations("chat", """
+namespace describeNamespaces GET / namePrefix pageToken limit
+namespace createNamespace POST / name! description transactionSetting transactionSettingV2 allowCreateRoom \
+    messageLifeTimeDays postMessageScript createRoomScript deleteRoomScript subscribeRoomScript unsubscribeRoomScript \
+    postNotification logSetting
+namespace getNamespaceStatus GET /{namespaceName}/status
+namespace getNamespace GET /{namespaceName}
+namespace updateNamespace PUT /{namespaceName} description transactionSetting transactionSettingV2 allowCreateRoom \
+    messageLifeTimeDays postMessageScript createRoomScript deleteRoomScript subscribeRoomScript unsubscribeRoomScript \
+    postNotification logSetting
+namespace deleteNamespace DELETE /{namespaceName}
+namespace getServiceVersion GET /system/version
+room describeRooms GET /{namespaceName}/room namePrefix pageToken limit
+room createRoom POST /{namespaceName}/room/user accessToken name metadata password whiteListUserIds duplicationAvoider
+room createRoomFromBackend POST /{namespaceName}/room \
+    name userId metadata password whiteListUserIds timeOffsetToken duplicationAvoider
+room getRoom GET /{namespaceName}/room/{roomName}
+room updateRoom PUT /{namespaceName}/room/{roomName}/user \
+    metadata password whiteListUserIds accessToken duplicationAvoider
+room updateRoomFromBackend PUT /{namespaceName}/room/{roomName} \
+    metadata password whiteListUserIds userId timeOffsetToken duplicationAvoider
+room deleteRoom DELETE /{namespaceName}/room/{roomName}/user accessToken duplicationAvoider
+room deleteRoomFromBackend DELETE /{namespaceName}/room/{roomName} userId timeOffsetToken duplicationAvoider
+message describeMessages GET /{namespaceName}/room/{roomName}/message password category accessToken startAt limit
+message describeMessagesByUserId GET /{namespaceName}/room/{roomName}/message/get \
+    password category userId! startAt limit timeOffsetToken
+message describeLatestMessages GET /{namespaceName}/room/{roomName}/message/latest \
+    password category accessToken pageToken limit
+message describeLatestMessagesByUserId GET /{namespaceName}/room/{roomName}/message/latest/get \
+    password category userId! pageToken limit timeOffsetToken
+message post POST /{namespaceName}/room/{roomName}/message accessToken category metadata! password duplicationAvoider
+message postByUserId POST /{namespaceName}/room/{roomName}/message/user/{userId} \
+    category metadata! password timeOffsetToken duplicationAvoider
+message getMessage GET /{namespaceName}/room/{roomName}/message/{messageName} password accessToken
+message getMessageByUserId GET /{namespaceName}/room/{roomName}/message/{messageName}/get \
+    password userId! timeOffsetToken
+message deleteMessage DELETE /{namespaceName}/room/{roomName}/message/{messageName} \
+    userId! timeOffsetToken duplicationAvoider
+subscribe describeSubscribes GET /{namespaceName}/user/me/room/subscribe roomNamePrefix accessToken pageToken limit
+subscribe describeSubscribesByUserId GET /{namespaceName}/user/{userId}/room/subscribe \
+    roomNamePrefix pageToken limit timeOffsetToken
+subscribe describeSubscribesByRoomName GET /{namespaceName}/room/{roomName}/subscribe pageToken limit
+subscribe subscribe POST /{namespaceName}/user/me/room/{roomName}/subscribe \
+    accessToken notificationTypes duplicationAvoider
+subscribe subscribeByUserId POST /{namespaceName}/user/{userId}/room/{roomName}/subscribe \
+    notificationTypes timeOffsetToken duplicationAvoider
+subscribe getSubscribe GET /{namespaceName}/user/me/room/{roomName}/subscribe accessToken
+subscribe getSubscribeByUserId GET /{namespaceName}/user/{userId}/room/{roomName}/subscribe timeOffsetToken
+subscribe updateNotificationType POST /{namespaceName}/user/me/room/{roomName}/subscribe/notification \
+    accessToken notificationTypes duplicationAvoider
+subscribe updateNotificationTypeByUserId POST /{namespaceName}/user/{userId}/room/{roomName}/subscribe/notification \
+    notificationTypes timeOffsetToken duplicationAvoider
+subscribe unsubscribe DELETE /{namespaceName}/user/me/room/{roomName}/subscribe accessToken duplicationAvoider
+subscribe unsubscribeByUserId DELETE /{namespaceName}/user/{userId}/room/{roomName}/subscribe \
+    timeOffsetToken duplicationAvoider
+categoryModel describeCategoryModels GET /{namespaceName}/model
+categoryModel getCategoryModel GET /{namespaceName}/model/{category}
+categoryModelMaster describeCategoryModelMasters GET /{namespaceName}/master/model pageToken limit
+categoryModelMaster createCategoryModelMaster POST /{namespaceName}/master/model \
+    category! description rejectAccessTokenPost
+categoryModelMaster getCategoryModelMaster GET /{namespaceName}/master/model/{category}
+categoryModelMaster updateCategoryModelMaster PUT /{namespaceName}/master/model/{category} \
+    description rejectAccessTokenPost
+categoryModelMaster deleteCategoryModelMaster DELETE /{namespaceName}/master/model/{category}
+currentModelMaster exportMaster GET /{namespaceName}/master/export
+currentModelMaster getCurrentModelMaster GET /{namespaceName}/master
+currentModelMaster preUpdateCurrentModelMaster POST /{namespaceName}/master
+currentModelMaster updateCurrentModelMaster PUT /{namespaceName}/master mode settings uploadToken
+currentModelMaster updateCurrentModelMasterFromGitHub PUT /{namespaceName}/master/from_git_hub checkoutSetting!
+"""))
+
+ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE + CHAT
+
+# What players may call without saying who they are: then only what is for everybody (CH-23).
+ACCESS_TOKEN_OPTIONAL = {
+    ("chat", "describeMessages"), ("chat", "describeLatestMessages"), ("chat", "getMessage"),
+}
+
+# Where one of several fields must be given: the one that a sample has (CH-34).
+CHOICES = {("chat", "updateCurrentModelMaster"): ("uploadToken",)}
 
 # What cannot succeed whatever it is asked, and the service that must exist first: Key keeps the keys that sign and those
 # that GitHub is asked with, Distributor makes the stamp sheets and tasks. Whoever calls it is told so.
@@ -386,6 +485,7 @@ UNAVAILABLE = {
     ("script", "invokeByStampSheet"): "Distributor",
     ("jobQueue", "pushByStampSheet"): "Distributor",
     ("jobQueue", "deleteByStampTask"): "Distributor",
+    ("chat", "updateCurrentModelMasterFromGitHub"): "Key",
 }
 
 

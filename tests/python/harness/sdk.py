@@ -11,12 +11,13 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
-from gs2 import auth, core, gateway, identifier, job_queue, lock, script
+from gs2 import auth, chat, core, gateway, identifier, job_queue, lock, script
 
 from harness.errors import check_errors
 
 BadRequest = core.BadRequestException
 Conflict = core.ConflictException
+InternalError = core.InternalServerErrorException
 NotFound = core.NotFoundException
 QuotaExceeded = core.QuotaExceedException
 Unauthorized = core.UnauthorizedException
@@ -30,6 +31,7 @@ MODULES = {
     "identifier": (identifier, identifier.Gs2IdentifierRestClient, identifier.Gs2IdentifierWebSocketClient),
     "script": (script, script.Gs2ScriptRestClient, script.Gs2ScriptWebSocketClient),
     "jobQueue": (job_queue, job_queue.Gs2JobQueueRestClient, job_queue.Gs2JobQueueWebSocketClient),
+    "chat": (chat, chat.Gs2ChatRestClient, chat.Gs2ChatWebSocketClient),
 }
 
 # (transport, service, operation) that succeeded at least once in this run.
@@ -98,6 +100,7 @@ class Sdk:
         self.identifier = Service(self, "identifier")
         self.script = Service(self, "script")
         self.job_queue = Service(self, "jobQueue")
+        self.chat = Service(self, "chat")
 
     @staticmethod
     def login(environment, transport, client_id=None, client_secret=None):
