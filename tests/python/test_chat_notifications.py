@@ -66,9 +66,9 @@ def player(request, sdk, admin, make_chat, notify, gateway, listen):
 
 
 @pytest.fixture
-def chatter(sdk, admin, make_chat, notify, gateway, listen):
-    """As `player`, where it does not matter who posts."""
-    return Chatter(sdk, make_chat(**notify()), maker=admin, listen=listen, gateway=gateway)
+def chatter(admin, make_chat, notify, gateway, listen):
+    """As `player`, where it does not matter who posts and how."""
+    return Chatter(admin, make_chat(**notify()), listen=listen, gateway=gateway)
 
 
 @pytest.fixture

@@ -6,6 +6,27 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
 
+/// A number that was found in some rounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    pub(super) least: f64,
+    pub(super) median: f64,
+    pub(super) most: f64,
+}
+
+impl Spread {
+    /// The spread of these numbers.
+    pub(super) fn new(numbers: impl Iterator<Item = f64>) -> Self {
+        let mut numbers: Vec<f64> = numbers.collect();
+        numbers.sort_by(f64::total_cmp);
+        Self {
+            least: quantile(&numbers, 0.0),
+            median: quantile(&numbers, 0.5),
+            most: quantile(&numbers, 1.0),
+        }
+    }
+}
+
 /// One figure: a peer under so many clients.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {

@@ -1,7 +1,7 @@
 //! The figures of `bench jobs` as a table for people and as JSON for programs.
 
 use super::{Measure, Peer, Sample};
-use crate::bench::report::{cores, micros, processor, quantile};
+use crate::bench::report::{Spread, cores, micros, processor, quantile};
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -122,26 +122,6 @@ impl Report {
             rows.iter().filter(same).map(move |other| Ratio::new(row, other))
         })
         .collect()
-    }
-}
-
-/// A number that was found in some rounds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn new(numbers: impl Iterator<Item = f64>) -> Self {
-        let mut numbers: Vec<f64> = numbers.collect();
-        numbers.sort_by(f64::total_cmp);
-        Self {
-            least: quantile(&numbers, 0.0),
-            median: quantile(&numbers, 0.5),
-            most: quantile(&numbers, 1.0),
-        }
     }
 }
 
