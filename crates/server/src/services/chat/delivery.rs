@@ -199,14 +199,32 @@ impl Deliveries {
     }
 }
 
+/// The task of a room. One that is given up half-way leaves no entry behind, so that the next post begins another.
+struct Telling<'a> {
+    deliveries: &'a Deliveries,
+    room_id: i64,
+    is_done: bool,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let left = self.deliveries.waiting.lock().remove(&self.room_id);
+            self.deliveries.metrics.untold.inc_by(left.map_or(0, |left| left.len() as u64));
+        }
+    }
+}
+
 /// Tells the subscribers of a room until nothing waits.
 async fn run(core: Arc<Core>, room_id: i64) {
     let deliveries = &core.chat.deliveries;
+    let mut telling = Telling { deliveries, room_id, is_done: false };
     loop {
         // The semaphore is never closed.
         let Ok(_place) = deliveries.rooms.acquire().await else { return };
         let posts = deliveries.take(room_id);
         if posts.is_empty() {
+            telling.is_done = true;
             return;
         }
         for posts in posts.chunk_by(|one, other| Arc::ptr_eq(&one.namespace, &other.namespace)) {
