@@ -13,7 +13,7 @@ pub struct LogSetting {
 }
 
 /// How a service tells players something through Gateway.
-#[derive(Debug, Clone, PartialEq, Eq, Model)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Model)]
 pub struct NotificationSetting {
     /// GRN of the Gateway namespace; `grn:gs2:{region}:{ownerId}:gateway:default` when absent (BEHAVIOUR N-06).
     pub gateway_namespace_id: Option<GrnText>,
@@ -34,10 +34,7 @@ impl NotificationSetting {
     pub fn of(gateway_namespace_id: String) -> NotificationSetting {
         NotificationSetting {
             gateway_namespace_id: Some(GrnText::trusted(gateway_namespace_id)),
-            enable_transfer_mobile_notification: None,
-            sound: None,
-            mobile_notification_messages: None,
-            enable: None,
+            ..NotificationSetting::default()
         }
     }
 

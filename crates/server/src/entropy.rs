@@ -76,6 +76,11 @@ pub(crate) fn uuid_text(high: u64, low: u64) -> String {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&high.to_be_bytes());
     bytes[8..].copy_from_slice(&low.to_be_bytes());
+    hyphenated(bytes)
+}
+
+/// The bytes of a UUID as its text.
+pub(crate) fn hyphenated(bytes: [u8; 16]) -> String {
     let mut text = String::with_capacity(36);
     for (index, byte) in bytes.into_iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {

@@ -33,8 +33,6 @@ const WAITING_MAX: usize = 10_000;
 const POSTS_MAX: usize = 256;
 /// Subscribers that are read at once.
 const PAGE: i64 = 500;
-/// The Gateway namespace of a Chat namespace without a setting (BEHAVIOUR N-06).
-const DEFAULT_GATEWAY: &str = "grn:gs2:{region}:{ownerId}:gateway:default";
 /// Subscribers of a room that are remembered.
 const LIST_MAX: usize = 2000;
 /// Subscribers that are remembered of all rooms together.
@@ -251,7 +249,7 @@ async fn tell(core: &Arc<Core>, room_id: i64, posts: &[Posted]) -> Result<(), Er
     let setting = match &first.namespace.post_notification {
         Some(setting) => setting,
         None => {
-            default = NotificationSetting::of(DEFAULT_GATEWAY.to_owned());
+            default = NotificationSetting::default();
             &default
         }
     };

@@ -95,18 +95,31 @@ impl Stored {
     fn model(self, cx: &Cx, namespace: &str, room: &Room) -> Result<Message, Error> {
         let text = room.key.open(&binding(room.stored.room_id, &self.tag), &self.sealed)?;
         let text = String::from_utf8(text).map_err(|error| Error::internal("reading a message", error))?;
-        let name = name::name(self.created_at, &self.tag);
-        Ok(Message {
-            message_id: cx.grn(&SERVICE, &format!("{namespace}:room:{}:message:{name}", room.stored.name)),
-            room_name: room.stored.name.clone(),
-            name: MessageName::trusted(name),
-            user_id: UserId::trusted(self.user_id),
-            // The reader of the request keeps it within the protocol's `int`.
-            category: i32::try_from(self.category).unwrap_or_default(),
-            metadata: MessageMetadata::trusted(text),
-            created_at: UnixMillis(self.created_at),
-            revision: 1,
-        })
+        // The reader of the request keeps the category within the protocol's `int`.
+        let category = i32::try_from(self.category).unwrap_or_default();
+        let (user, text) = (UserId::trusted(self.user_id), MessageMetadata::trusted(text));
+        Ok(message(cx, (namespace, room), (self.created_at, &self.tag), user, category, text))
+    }
+}
+
+fn message(
+    cx: &Cx,
+    (namespace, room): (&str, &Room),
+    (created_at, tag): (i64, &Tag),
+    user_id: UserId,
+    category: i32,
+    metadata: MessageMetadata,
+) -> Message {
+    let (room_name, name) = (room.stored.name.clone(), name::name(created_at, tag));
+    Message {
+        message_id: cx.grn(&SERVICE, &format!("{namespace}:room:{room_name}:message:{name}")),
+        room_name,
+        name: MessageName::trusted(name),
+        user_id,
+        category,
+        metadata,
+        created_at: UnixMillis(created_at),
+        revision: 1,
     }
 }
 
@@ -331,18 +344,8 @@ async fn write(steps: &Steps<Post>, namespace: &Arc<Namespace>, room: &Arc<Room>
             created_at + lifetime
         ];
         tx.execute(sql::INSERT_MESSAGE, params)?;
-        let name = name::name(created_at, &tag);
-        let message = Message {
-            message_id: cx
-                .grn(&SERVICE, &format!("{}:room:{}:message:{name}", namespace.name, request.room_name)),
-            room_name: request.room_name.clone(),
-            name: MessageName::trusted(name),
-            user_id: user.clone(),
-            category: request.category,
-            metadata: request.metadata.clone(),
-            created_at: UnixMillis(created_at),
-            revision: 1,
-        };
+        let (place, text) = ((&*namespace.name, &*room), request.metadata.clone());
+        let message = message(cx, place, (created_at, &tag), user.clone(), request.category, text);
         if let Some(setting) = &namespace.post_message_script {
             let args = hook_args(&namespace, &room.stored.model(cx, &namespace.name), &json!(message));
             hooks::Hook::new("message", "post", cx.user.as_ref(), args).done(tx, cx, Some(setting))?;

@@ -1,6 +1,8 @@
 //! Names of messages: UUIDs of version 7, whose first 48 bits are the time of creation. That time is unique in the room, so a
 //! message is found by its name without an index of names.
 
+use crate::entropy::hyphenated;
+
 /// The bits of a name behind the time.
 pub(super) type Tag = [u8; 10];
 
@@ -14,18 +16,10 @@ pub(super) fn tag(random: [u8; 32]) -> Tag {
 
 /// The name of a message.
 pub(super) fn name(created_at: i64, tag: &Tag) -> String {
-    let time = created_at.to_be_bytes();
-    let bytes = time[2..].iter().chain(tag);
-    let mut name = String::with_capacity(36);
-    for (index, byte) in bytes.enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            name.push('-');
-        }
-        for digit in [byte >> 4, byte & 0xf] {
-            name.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-        }
-    }
-    name
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&created_at.to_be_bytes()[2..]);
+    bytes[6..].copy_from_slice(tag);
+    hyphenated(bytes)
 }
 
 /// Time of creation and the bits behind it of a message's name; `None` for a text that is no name of a message.

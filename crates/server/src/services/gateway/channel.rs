@@ -71,11 +71,8 @@ impl Channel {
     }
 
     /// Makes something ready to be told, with the sound and the texts of the setting.
-    pub(crate) fn prepare(&self, mut notice: Notice) -> Result<Prepared, Error> {
-        notice.sound = notice.sound.or_else(|| self.setting.sound.clone());
-        if notice.messages.is_empty() {
-            notice.messages = self.setting.mobile_notification_messages.clone().unwrap_or_default();
-        }
+    pub(crate) fn prepare(&self, notice: Notice) -> Result<Prepared, Error> {
+        let notice = notice.with(&self.setting);
         let frame = notice.frame()?;
         Ok(Prepared { notice, frame })
     }

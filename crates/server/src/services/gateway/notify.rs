@@ -54,6 +54,15 @@ impl Notice {
         Notice { issuer, subject, payload, sound: None, messages: Vec::new() }
     }
 
+    /// The notice with the sound and the texts of the service's setting, where it has none of its own.
+    pub(super) fn with(mut self, setting: &NotificationSetting) -> Notice {
+        self.sound = self.sound.or_else(|| setting.sound.clone());
+        if self.messages.is_empty() {
+            self.messages = setting.mobile_notification_messages.clone().unwrap_or_default();
+        }
+        self
+    }
+
     /// The frame as every SDK reads it (BEHAVIOUR G-31, T-24; `core.json`, notificationEnvelope).
     pub(super) fn frame(&self) -> Result<Bytes, Error> {
         #[derive(Serialize)]
@@ -183,15 +192,12 @@ pub(crate) fn notify(
     cx: &Cx,
     (service, setting): (&'static str, &NotificationSetting),
     user: &UserId,
-    mut notice: Notice,
+    notice: Notice,
 ) -> Result<(), Error> {
     if !setting.is_enabled() {
         return Ok(());
     }
-    notice.sound = notice.sound.or_else(|| setting.sound.clone());
-    if notice.messages.is_empty() {
-        notice.messages = setting.mobile_notification_messages.clone().unwrap_or_default();
-    }
+    let notice = notice.with(setting);
     let (grn, name) = namespace_of(cx, setting);
     let namespace = match &name {
         Some(name) => match namespaces::remembered::<Namespaces>(cx, name) {
