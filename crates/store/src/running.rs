@@ -59,6 +59,9 @@ impl Drop for Running {
     }
 }
 
+/// Stack of a thread that runs transactions: what runs inside of one may nest deeply. Only what is used takes memory.
+const STACK_BYTES: usize = 16 << 20;
+
 /// Starts a thread; when it ends, for whatever reason, nobody is left waiting in its queue.
 pub(crate) fn spawn(
     name: String,
@@ -74,6 +77,7 @@ pub(crate) fn spawn(
     let guard = Guard(Arc::clone(queue));
     std::thread::Builder::new()
         .name(name)
+        .stack_size(STACK_BYTES)
         .spawn(move || {
             let _guard = guard;
             body();

@@ -111,6 +111,35 @@ impl<'c> Tx<'c> {
         self.effects.push(Box::new(effect));
     }
 
+    /// Runs a part of the transaction that may fail alone: when `f` fails, what it wrote and its effects are taken back, and
+    /// the transaction goes on. A statement that fails still fails the whole transaction.
+    pub fn part<T, E: From<StoreError>>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let effects = self.effects.len();
+        self.mark("SAVEPOINT part")?;
+        let result = f(self);
+        if self.failed.is_some() {
+            return result;
+        }
+        if result.is_err() {
+            self.effects.truncate(effects);
+            self.mark("ROLLBACK TO part")?;
+        }
+        self.mark("RELEASE part")?;
+        result
+    }
+
+    fn mark(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        self.enter(&[])?;
+        let result = match &mut self.session {
+            Session::Sqlite(session) => session.mark(sql),
+            Session::Postgres(session) => session.execute(sql, &[]).map(|_| ()),
+        };
+        self.note(result)
+    }
+
     fn each(
         &mut self,
         sql: &'static str,

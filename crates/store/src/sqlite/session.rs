@@ -155,6 +155,27 @@ impl<'c> SqliteSession<'c> {
         Ok(())
     }
 
+    /// Sets, takes back to or forgets a savepoint within the running transaction.
+    pub(crate) fn mark(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        match self.role {
+            // Nothing changes that could be taken back.
+            Role::Reader => Ok(()),
+            Role::Writer => {
+                // The transaction's own savepoint must be the outer one.
+                self.open_savepoint()?;
+                self.execute(sql, &[]).map(|_| ())
+            }
+        }
+    }
+
+    fn open_savepoint(&mut self) -> Result<(), StoreError> {
+        if self.guarded && !self.open {
+            step(&mut self.savepoint, "SAVEPOINT")?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
     pub(crate) fn prepare(&mut self, sql: &'static str) -> Result<(), StoreError> {
         self.prepared(sql).map(|_| ())
     }
@@ -170,10 +191,7 @@ impl<'c> SqliteSession<'c> {
         let readonly = prepared.readonly;
         match role {
             // A transaction that only looked needs no savepoint.
-            Role::Writer if self.guarded && !readonly && !self.open => {
-                step(&mut self.savepoint, "SAVEPOINT")?;
-                self.open = true;
-            }
+            Role::Writer if !readonly => self.open_savepoint()?,
             Role::Reader if !readonly => return Err(StoreError::ReadOnly),
             Role::Reader if !self.open => {
                 self.begin()?;

@@ -11,6 +11,7 @@ on_both_engines! {
     an_error_rolls_back
     a_panic_rolls_back
     neighbours_are_left_alone
+    a_part_is_taken_back_alone
     a_failed_statement_fails_the_transaction
     a_dry_run_changes_nothing
     effects_follow_the_commit
@@ -89,6 +90,57 @@ async fn a_panic_rolls_back(db: Database) {
     let failed = store.write::<Vec<i64>, StoreError, _>(|tx| tx.query(NUMBERS, &[], |_| quiet_panic())).await;
     assert_eq!(failed, Err(StoreError::Panicked));
     assert_eq!(numbers(&store).await, [2]);
+    store.close().await;
+}
+
+async fn a_part_is_taken_back_alone(db: Database) {
+    let store = db.open();
+    let happened = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&happened);
+    let written = store.write(move |tx| {
+        let tell = |tx: &mut Tx<'_>, what: &'static str| {
+            let told = Arc::clone(&told);
+            tx.on_commit(move || told.lock().unwrap().push(what));
+        };
+        // Before anything else, after a change, and inside of each other.
+        for (id, number) in [("a", 1), ("b", 2)] {
+            let failed = tx.part(|tx| {
+                put(tx, id, 9)?;
+                tell(tx, "lost");
+                Err::<(), _>(Error::Mine)
+            });
+            assert_eq!(failed, Err(Error::Mine));
+            tx.part(|tx| put(tx, id, number).map_err(Error::from))?;
+        }
+        let outer = tx.part(|tx| {
+            put(tx, "c", 3)?;
+            tell(tx, "kept");
+            assert_eq!(
+                tx.part(|tx| put(tx, "c", 8).map_err(Error::from).and(Err::<(), _>(Error::Mine))),
+                Err(Error::Mine)
+            );
+            Ok::<_, Error>(3)
+        });
+        assert_eq!(outer, Ok(3));
+        // The whole can still fail.
+        Ok::<_, Error>(())
+    });
+    assert_eq!(written.await, Ok(()));
+    assert_eq!(numbers(&store).await, [1, 2, 3]);
+    assert_eq!(*happened.lock().unwrap(), ["kept"]);
+    let failed = store.write(|tx| {
+        tx.part(|tx| put(tx, "d", 4).map_err(Error::from))?;
+        Err::<(), _>(Error::Mine)
+    });
+    assert_eq!(failed.await, Err(Error::Mine));
+    // A statement that fails is the end of all.
+    let failed = store.write(|tx| {
+        let part: Result<u64, Error> = tx.part(|tx| Ok(tx.execute(INSERT, params![1, "a"])?));
+        assert!(matches!(part, Err(Error::Store(StoreError::Engine(_)))), "{part:?}");
+        Ok::<_, Error>(())
+    });
+    assert!(matches!(failed.await, Err(Error::Store(StoreError::Engine(_)))));
+    assert_eq!(numbers(&store).await, [1, 2, 3]);
     store.close().await;
 }
 
