@@ -9,6 +9,7 @@ extern crate self as hiroba_api;
 pub mod auth;
 pub mod chat;
 pub mod contract;
+pub mod distributor;
 pub mod error;
 pub mod gateway;
 pub mod grn;
@@ -36,6 +37,7 @@ pub const SERVICES: &[&Service] = &[
     &job_queue::SERVICE,
     &chat::SERVICE,
     &script::SERVICE,
+    &distributor::SERVICE,
     &lock::SERVICE,
 ];
 
@@ -48,6 +50,7 @@ pub fn table() -> Table {
         job_queue::OPERATIONS,
         chat::OPERATIONS,
         script::OPERATIONS,
+        distributor::OPERATIONS,
         lock::OPERATIONS,
     ])
 }

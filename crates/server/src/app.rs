@@ -20,10 +20,11 @@ use crate::hub::{Hub, HubMetrics, Limits};
 use crate::jobs::{self, JobMetrics, Jobs};
 use crate::metrics::{Metrics, StoreMetrics};
 use crate::outbound::eventbridge::{self, EventBridge};
-use crate::pipeline::{Access, Core, KeptKey, Pipeline, Running, Tokens, Urls};
+use crate::pipeline::{Access, Core, KeptKey, Pipeline, Road, Running, Tokens, Urls};
 use crate::registry::Registry;
 use crate::scripts::Scripts;
 use crate::services::chat::{Chat, ChatMetrics};
+use crate::services::distributor::Distributor;
 use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, notify_now};
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
@@ -41,6 +42,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "jobs", sql: include_str!("../migrations/0003_jobs.sql") },
     Migration { version: 4, name: "chat", sql: include_str!("../migrations/0004_chat.sql") },
     Migration { version: 5, name: "masters", sql: include_str!("../migrations/0005_masters.sql") },
+    Migration { version: 6, name: "distributor", sql: include_str!("../migrations/0006_distributor.sql") },
 ];
 
 impl Core {
@@ -127,12 +129,14 @@ impl App {
             hashing: Semaphore::new(HASHES_MAX),
             masters: MasterCache::default(),
             urls: Urls { public: config.public_url.clone(), ..Urls::default() },
+            distributor: Distributor::new(&table, &key),
+            road: Road::default(),
             table,
         });
         let mut registry = Registry::default();
         services::register(&mut registry);
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&core), registry));
-        core.scripts.lead(&pipeline);
+        core.road.lead(&pipeline);
 
         let (stop, stopping) = watch::channel(false);
         node::join(&core).await?;

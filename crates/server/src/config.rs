@@ -104,6 +104,10 @@ pub struct Config {
     /// Seconds that one run of a script may take, waiting for its calls included.
     #[arg(long, env = "HIROBA_SCRIPT_SECONDS_MAX", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub script_seconds_max: u64,
+    /// Milliseconds that a script may take which is part of a transaction whose actions take effect together, waiting for its
+    /// calls included: others wait for the transaction meanwhile.
+    #[arg(long, env = "HIROBA_ATOMIC_SCRIPT_MS_MAX", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub atomic_script_ms_max: u64,
     /// MiB of memory that one run of a script may take.
     #[arg(long, env = "HIROBA_SCRIPT_MEMORY_MIB_MAX", default_value_t = 128)]
     pub script_memory_mib_max: usize,
@@ -175,6 +179,7 @@ impl Config {
             socket_ping_seconds: 30,
             socket_silence_seconds: 90,
             script_seconds_max: 10,
+            atomic_script_ms_max: 1000,
             script_memory_mib_max: 128,
             script_output_bytes_max: 1 << 20,
             script_depth_max: 8,

@@ -6,11 +6,23 @@ use hiroba_api::contract::{Service, UnixMillis};
 use hiroba_api::error::ApiError;
 use hiroba_api::grn::Project;
 use hiroba_api::names::UserId;
-use hiroba_store::{StoreError, Tx};
+use hiroba_api::script::ScriptTransactionResult;
+use hiroba_store::Tx;
+use parking_lot::Mutex;
 
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::pipeline::{Core, Once};
+
+/// A project token; whoever reads it in a log could use it.
+#[derive(Clone)]
+pub(crate) struct ProjectToken(pub(crate) String);
+
+impl std::fmt::Debug for ProjectToken {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("ProjectToken(…)")
+    }
+}
 
 /// The context of a call.
 #[derive(Debug)]
@@ -39,6 +51,16 @@ pub(crate) struct Cx {
     pub(crate) once: Option<Arc<Once>>,
     /// URL under which the caller reaches the server, where a transport knows it.
     pub(crate) base_url: Option<Arc<str>>,
+    /// The context stack that came with the call.
+    pub(crate) context_stack: Option<Arc<str>>,
+    /// Whether the server makes the call itself, with all rights, such as for a script.
+    pub(crate) is_inside: bool,
+    /// The caller's project token, kept only for the calls of a batch.
+    pub(crate) project_token: Option<ProjectToken>,
+    /// Transactions that a script before this call's change recorded, with the GRN of the script.
+    pub(crate) recorded: Mutex<Option<(String, hiroba_lua::Transaction)>>,
+    /// What became of them.
+    pub(crate) transactions: Mutex<Vec<ScriptTransactionResult>>,
 }
 
 impl Cx {
@@ -57,6 +79,11 @@ impl Cx {
             depth: 0,
             once: None,
             base_url: None,
+            context_stack: None,
+            is_inside: false,
+            project_token: None,
+            recorded: Mutex::default(),
+            transactions: Mutex::default(),
         }
     }
 
@@ -127,12 +154,15 @@ impl Cx {
 }
 
 /// Turns "no row" into a 404 that names the model.
-pub(crate) fn found<T>(
-    row: Result<Option<T>, StoreError>,
+pub(crate) fn found<T, E>(
+    row: Result<Option<T>, E>,
     service: &Service,
     model: &str,
     name: &str,
-) -> Result<T, Error> {
+) -> Result<T, Error>
+where
+    Error: From<E>,
+{
     row?.ok_or_else(|| {
         ApiError::not_found(service.name, model, format!("there is no {model} `{name}`")).into()
     })

@@ -1,4 +1,17 @@
-//! What JSON texts from outside are checked for before they are parsed.
+//! What JSON texts from outside are checked for before they are parsed, and models that the server itself wrote.
+
+use hiroba_api::contract::{At, Field, Service};
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// Reads a model of a service that the server itself wrote.
+pub(crate) fn stored<F: Field>(service: &Service, model: &'static str, value: Value) -> Result<F, Error> {
+    let at = At { service: service.name, model, member: model, range: None };
+    let mut errors = Vec::new();
+    let read = F::read(value, &at, &mut errors);
+    read.ok_or_else(|| Error::Internal(format!("a stored {model} breaks its own limits: {errors:?}")))
+}
 
 /// An upper bound of the values in a JSON text: one more than its commas, brackets and braces outside of texts. Zero for a
 /// text that is too short for more than `max`, which is not looked at.

@@ -30,6 +30,7 @@ pub fn statements() -> Vec<&'static str> {
         .iter()
         .chain(services::STATEMENTS)
         .chain(services::chat::STATEMENTS)
+        .chain(services::distributor::STATEMENTS)
         .chain([&bootstrap::sql::ALL, &jobs::sql::ALL]);
     modules.flat_map(|statements| statements.iter().copied()).collect()
 }

@@ -5,9 +5,10 @@ mod access;
 mod duplicates;
 mod inside;
 mod tokens;
+mod within;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -15,6 +16,7 @@ use hiroba_api::contract::{
     AVOIDER_CHARS_MAX, Access as Level, Credentials, Fields, Row, RowId, Subject, TOKEN_CHARS_MAX, Table,
     Variant,
 };
+use hiroba_api::distributor::BatchExecuteApi;
 use hiroba_api::error::{ApiError, Status};
 use hiroba_api::grn::{Project, fill};
 use hiroba_api::names::UserId;
@@ -28,7 +30,7 @@ pub(crate) use tokens::{Claims, LIFETIME_MS, Tokens, Use};
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::cx::Cx;
+use crate::cx::{Cx, ProjectToken};
 use crate::entropy::request_id;
 use crate::error::Error;
 use crate::hub::{Command, Hub};
@@ -38,6 +40,7 @@ use crate::outbound::eventbridge::EventBridge;
 use crate::registry::{AnyHandler, AnyRequest, Call, Registry};
 use crate::scripts::Scripts;
 use crate::services::chat::Chat;
+use crate::services::distributor::Distributor;
 use crate::services::gateway::{Mobile, Warned};
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
@@ -89,6 +92,27 @@ pub(crate) struct Core {
     pub(crate) masters: MasterCache,
     /// Where the server is reached.
     pub(crate) urls: Urls,
+    /// What runs transactions.
+    pub(crate) distributor: Distributor,
+    /// The road, which is made after what it leads to.
+    pub(crate) road: Road,
+}
+
+/// The road for calls that the server itself makes.
+#[derive(Debug, Default)]
+pub(crate) struct Road(OnceLock<Weak<Pipeline>>);
+
+impl Road {
+    /// Says which road it is.
+    pub(crate) fn lead(&self, pipeline: &Arc<Pipeline>) {
+        // A second road is never made.
+        let _ = self.0.set(Arc::downgrade(pipeline));
+    }
+
+    /// The road; none before the server takes calls and after it has stopped.
+    pub(crate) fn get(&self) -> Option<Arc<Pipeline>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
 }
 
 /// Where the server is reached, for the URLs that it answers.
@@ -203,12 +227,31 @@ impl Pipeline {
         reply
     }
 
-    async fn road(&self, row: &Row, fields: Fields, credentials: &Credentials) -> Result<String, Error> {
+    async fn road(&self, row: &Row, mut fields: Fields, credentials: &Credentials) -> Result<String, Error> {
         let handler = &self.handlers[usize::from(row.id.0)];
+        let context_stack = context_stack(&mut fields);
         let (request, subject) = handler.decode(row, fields, credentials)?;
-        let cx = self.authorise(row, request.as_ref(), subject, credentials).await?;
+        let mut cx = self.authorise(row, request.as_ref(), subject, credentials).await?;
+        cx.context_stack = context_stack;
+        if row.is::<BatchExecuteApi>() {
+            cx.project_token = credentials.project_token.clone().map(ProjectToken);
+        }
         let avoider = avoider(row, request.as_ref(), credentials)?;
-        handler.run(&self.core.store, Call { cx: Arc::new(cx), request, avoider }).await
+        if let Some(avoider) = avoider.as_ref().filter(|_| inside::runs_script(row)) {
+            // The call is repeated when its answer could not be kept; what the script did must not be.
+            cx.once = Some(Arc::new(Once::new(&avoider.name(&cx))));
+        }
+        let cx = Arc::new(cx);
+        let call = Call { cx: Arc::clone(&cx), request, avoider };
+        let answer = with_metadata(&cx, handler.run(&self.core.store, call).await?);
+        if let Some(once) = &cx.once {
+            // The answer of the whole is kept by now.
+            let (forgetting, made) = (Arc::clone(&cx), once.made());
+            if !made.is_empty() {
+                cx.write(move |tx| forget(tx, forgetting.owner(), &made)).await?;
+            }
+        }
+        Ok(answer)
     }
 
     /// Who is it, and may they.
@@ -367,9 +410,36 @@ impl Pipeline {
     }
 }
 
+/// The context stack of a request; SDKs send an empty one where there is none (BEHAVIOUR T-07).
+fn context_stack(fields: &mut Fields) -> Option<Arc<str>> {
+    match fields.remove("contextStack") {
+        Some(Value::String(text)) if !text.is_empty() && text != "null" => Some(text.into()),
+        _ => None,
+    }
+}
+
+/// The answer with what scripts of the call set off (BEHAVIOUR T-12).
+fn with_metadata(cx: &Cx, answer: String) -> String {
+    let transactions = std::mem::take(&mut *cx.transactions.lock());
+    if transactions.is_empty() {
+        return answer;
+    }
+    let metadata =
+        serde_json::json!({ "metadata": { "scriptTransactionResults": transactions } }).to_string();
+    match answer.strip_suffix('}') {
+        Some("{") => metadata,
+        Some(members) => [members, ",", &metadata[1..]].concat(),
+        None => answer,
+    }
+}
+
 /// The resource that policies see: the GRN of the operation's model as far as the request names it.
 fn resource(cx: &Cx, row: &Row, request: &dyn AnyRequest) -> String {
-    let mut fields = request.fields();
+    resource_of(cx, row, request.fields())
+}
+
+/// The same for a request that nobody has read yet.
+pub(crate) fn resource_of(cx: &Cx, row: &Row, mut fields: Fields) -> String {
     for value in fields.values_mut().filter(|value| value.is_number()) {
         *value = Value::String(value.to_string());
     }

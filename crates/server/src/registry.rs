@@ -12,10 +12,10 @@ use hiroba_api::error::ApiError;
 use hiroba_store::{Engine, Store, Tx};
 use serde::Serialize;
 
-use crate::cx::Cx;
+use crate::cx::{Cx, found};
 use crate::error::Error;
 use crate::pipeline::Avoider;
-use crate::services::namespaces::{NamespaceData, cached};
+use crate::services::namespaces::{NamespaceData, cached, read};
 
 /// How often a call is made again that a twin was faster than.
 const TWINS_MAX: u32 = 3;
@@ -64,6 +64,9 @@ pub(crate) trait AnyHandler: Send + Sync {
 
     /// Handles the call and answers the result's JSON text.
     fn run<'a>(&'a self, store: &'a Store, call: Call) -> Answering<'a>;
+
+    /// Handles the call inside of a transaction that runs already; `None` when the operation cannot be part of one.
+    fn within(&self, tx: &mut Tx<'_>, call: Call) -> Option<Result<String, Error>>;
 }
 
 /// A handler that only reads.
@@ -75,6 +78,10 @@ pub(crate) type WriteHandler<O> = fn(&mut Tx<'_>, &Cx, &O) -> Result<<O as Opera
 pub(crate) type NamespaceHandler<O, N> =
     fn(&mut Tx<'_>, &Cx, &O, &N) -> Result<<O as Operation>::Answer, Error>;
 
+/// A handler that does its work in a transaction that others have begun.
+type Within<O> =
+    Box<dyn Fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<<O as Operation>::Answer, Error> + Send + Sync>;
+
 #[allow(clippy::type_complexity, reason = "the types are named nowhere else")]
 enum Handler<O: Operation> {
     Read(ReadHandler<O>),
@@ -85,6 +92,7 @@ enum Handler<O: Operation> {
                 + Send
                 + Sync,
         >,
+        Option<Within<O>>,
     ),
     Whole(
         Box<
@@ -97,6 +105,7 @@ enum Handler<O: Operation> {
                 + Send
                 + Sync,
         >,
+        Option<Within<O>>,
     ),
 }
 
@@ -127,8 +136,8 @@ impl<O: Operation> AnyHandler for Handler<O> {
                     let handle = move |tx: &mut Tx<'_>| handler(tx, &cx, &request.0);
                     write::<O::Answer>(store, call.cx, call.avoider.map(Arc::new), handle).await
                 }
-                Handler::Whole(handler) => handler(store.clone(), call.cx, request, call.avoider).await,
-                Handler::Call(handler) => {
+                Handler::Whole(handler, _) => handler(store.clone(), call.cx, request, call.avoider).await,
+                Handler::Call(handler, _) => {
                     // The request is shared only with this future.
                     let request = Arc::try_unwrap(request)
                         .map_err(|_| Error::Internal("the request is still in use".to_owned()))?;
@@ -140,6 +149,29 @@ impl<O: Operation> AnyHandler for Handler<O> {
                 }
             }
         })
+    }
+
+    fn within(&self, tx: &mut Tx<'_>, call: Call) -> Option<Result<String, Error>> {
+        let within: &dyn Fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<O::Answer, Error> = match self {
+            Handler::Read(handler) | Handler::Write(handler) => &|tx, cx, request| handler(tx, cx, request),
+            Handler::Call(_, within) | Handler::Whole(_, within) => within.as_ref()?,
+        };
+        let Ok(request) = call.request.into_any().downcast::<Request<O>>() else {
+            return Some(Err(Error::Internal("the request belongs to another operation".to_owned())));
+        };
+        let handle = |tx: &mut Tx<'_>| -> Result<String, Error> {
+            if let Some(avoider) = &call.avoider
+                && let Some(kept) = avoider.answer(tx, &call.cx)?
+            {
+                return Ok(kept);
+            }
+            let answer = json(&within(tx, &call.cx, &request.0)?)?;
+            if let Some(avoider) = &call.avoider {
+                avoider.keep(tx, &call.cx, &answer)?;
+            }
+            Ok(answer)
+        };
+        Some(handle(tx))
     }
 }
 
@@ -237,6 +269,13 @@ pub(crate) struct Steps<O> {
 /// The JSON text of the answer to a call of several steps.
 pub(crate) struct Answered(String);
 
+impl Answered {
+    /// The answer of another call, as it is.
+    pub(crate) fn as_text(answer: String) -> Answered {
+        Answered(answer)
+    }
+}
+
 impl<O: Operation> Steps<O> {
     /// The request.
     pub(crate) fn request(&self) -> &O {
@@ -299,14 +338,21 @@ impl Registry {
         name: fn(&O) -> &str,
         handler: NamespaceHandler<O, S::Namespace>,
     ) {
-        self.insert::<O>(Handler::Whole(Box::new(move |store, cx, request, avoider| {
-            Box::pin(async move {
-                let namespace = cached::<S>(&cx, name(&request.0)).await?;
-                let handling = Arc::clone(&cx);
-                let handle = move |tx: &mut Tx<'_>| handler(tx, &handling, &request.0, &namespace);
-                write::<O::Answer>(&store, cx, avoider.map(Arc::new), handle).await
-            })
-        })));
+        let within: Within<O> = Box::new(move |tx, cx, request| {
+            let namespace = found(read::<S>(tx, cx, name(request)), S::SERVICE, "namespace", name(request))?;
+            handler(tx, cx, request, &namespace)
+        });
+        let whole =
+            Box::new(move |store: Store, cx: Arc<Cx>, request: Arc<Request<O>>, avoider: Option<Avoider>| {
+                let answer = async move {
+                    let namespace = cached::<S>(&cx, name(&request.0)).await?;
+                    let handling = Arc::clone(&cx);
+                    let handle = move |tx: &mut Tx<'_>| handler(tx, &handling, &request.0, &namespace);
+                    write::<O::Answer>(&store, cx, avoider.map(Arc::new), handle).await
+                };
+                Box::pin(answer) as Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>
+            });
+        self.insert::<O>(Handler::Whole(whole, Some(within)));
     }
 
     /// Handles `O` with a future, for what must not be done inside a transaction, such as hashing a password.
@@ -314,7 +360,21 @@ impl Registry {
     where
         F: Future<Output = Result<O::Answer, Error>> + Send + 'static,
     {
-        self.insert::<O>(Handler::Call(Box::new(move |cx, request| Box::pin(handler(cx, request)))));
+        self.insert::<O>(Handler::Call(Box::new(move |cx, request| Box::pin(handler(cx, request))), None));
+    }
+
+    /// Handles `O` with a future, and with `within` where the call is part of a transaction that others have begun.
+    pub(crate) fn call_or_within<O: Operation, F>(
+        &mut self,
+        handler: fn(Arc<Cx>, Arc<O>) -> F,
+        within: fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<O::Answer, Error>,
+    ) where
+        F: Future<Output = Result<O::Answer, Error>> + Send + 'static,
+    {
+        let call = Box::new(move |cx, request| {
+            Box::pin(handler(cx, request)) as Pin<Box<dyn Future<Output = Result<O::Answer, Error>> + Send>>
+        });
+        self.insert::<O>(Handler::Call(call, Some(Box::new(within))));
     }
 
     /// Handles `O` with several steps, of which the last is a transaction.
@@ -322,10 +382,13 @@ impl Registry {
     where
         F: Future<Output = Result<Answered, Error>> + Send + 'static,
     {
-        self.insert::<O>(Handler::Whole(Box::new(move |store, cx, request, avoider| {
-            let steps = handler(Steps { cx, request, store, avoider: avoider.map(Arc::new) });
-            Box::pin(async move { steps.await.map(|answered| answered.0) })
-        })));
+        let whole =
+            Box::new(move |store: Store, cx: Arc<Cx>, request: Arc<Request<O>>, avoider: Option<Avoider>| {
+                let steps = handler(Steps { cx, request, store, avoider: avoider.map(Arc::new) });
+                let answer = async move { steps.await.map(|answered| answered.0) };
+                Box::pin(answer) as Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>
+            });
+        self.insert::<O>(Handler::Whole(whole, None));
     }
 
     fn insert<O: Operation>(&mut self, handler: Handler<O>) {

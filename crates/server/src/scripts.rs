@@ -6,12 +6,15 @@ mod library;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use hiroba_api::contract::{RowId, Table};
+use hiroba_api::contract::{Row, RowId, Table};
 use hiroba_api::error::{ApiError, ErrorItem};
+use hiroba_api::grn::{Project, SYSTEM_OWNER};
 use hiroba_lua::{Compiled, Failure, Limits, Outcome, RandomStatus, Run, Sandbox};
+use hiroba_store::{StoreError, Tx};
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -20,11 +23,11 @@ use crate::config::{Config, RUNS_MAX};
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::outbound::web::{self, Web};
-use crate::pipeline::{Core, Origin, Pipeline};
-use calls::Calls;
+use crate::pipeline::{Core, Origin};
 pub(crate) use calls::Methods;
+use calls::{Asked, Calls, Said, Way};
 use library::Known;
-pub(crate) use library::find;
+pub(crate) use library::{find, find_within};
 
 /// Scripts whose source is remembered.
 const KNOWN_MAX: usize = 10_000;
@@ -36,10 +39,16 @@ const REMEMBERED_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of a request or an answer of a script's `http`.
 const HTTP_BYTES_MAX: usize = 1 << 20;
 
+/// Scripts that may run inside each other in one transaction, whatever the settings allow: each takes some of the stack of the
+/// thread that has the transaction.
+const WITHIN_DEPTH_MAX: u8 = 16;
+
 /// What runs scripts.
 pub(crate) struct Scripts {
     limits: Limits,
     depth_max: u8,
+    /// How long a script may take that is part of a transaction.
+    atomic_time: Duration,
     generation: Generation,
     known: Cache<String, Known, Weight>,
     compiled: Cache<[u8; 32], Arc<Source>, Weight>,
@@ -47,8 +56,6 @@ pub(crate) struct Scripts {
     runs: Semaphore,
     web: Web,
     runtime: Handle,
-    /// The road, which is made after what it leads to.
-    pipeline: OnceLock<Weak<Pipeline>>,
 }
 
 impl std::fmt::Debug for Scripts {
@@ -137,6 +144,7 @@ impl Scripts {
         Ok(Scripts {
             limits,
             depth_max: config.script_depth_max,
+            atomic_time: Duration::from_millis(config.atomic_script_ms_max),
             generation: Generation::default(),
             known: Cache::with_weighter(KNOWN_MAX, REMEMBERED_BYTES_MAX, Weight),
             compiled: Cache::with_weighter(COMPILED_MAX, REMEMBERED_BYTES_MAX, Weight),
@@ -144,14 +152,7 @@ impl Scripts {
             runs: Semaphore::new(RUNS_MAX),
             web,
             runtime,
-            pipeline: OnceLock::new(),
         })
-    }
-
-    /// Says which road the calls of scripts take.
-    pub(crate) fn lead(&self, pipeline: &Arc<Pipeline>) {
-        // A second road is never made.
-        let _ = self.pipeline.set(Arc::downgrade(pipeline));
     }
 
     /// Ends when no call runs a script any more; callers who went away left theirs running.
@@ -199,6 +200,53 @@ pub(crate) async fn run(core: &Arc<Core>, work: Work) -> Result<Outcome, Error> 
 
 /// Runs a script on this thread, which must be one that may block.
 pub(crate) fn run_here(core: &Arc<Core>, work: Work, watcher: Option<Rc<dyn Watcher>>) -> Outcome {
+    run_on(core, work, Way::Road(core.road.get()), watcher)
+}
+
+/// Runs a script whose calls are all part of a running transaction, and waits for it.
+///
+/// The script runs on a thread of its own and has its calls made by this one, which has the transaction. A script that takes
+/// longer than `--atomic-script-ms-max` fails with 504: others wait for the transaction. Nothing that it does later takes effect.
+pub(crate) fn run_within(core: &Arc<Core>, tx: &mut Tx<'_>, work: Work) -> Result<Outcome, Error> {
+    let Some(pipeline) = core.road.get() else { return Err(StoreError::Closed.into()) };
+    if work.origin.depth >= WITHIN_DEPTH_MAX {
+        let detail =
+            format!("{WITHIN_DEPTH_MAX} scripts run inside each other in one transaction, which is the most");
+        return Ok(failed(&failure(400, "depth", "tooMany", detail)));
+    }
+    let (saying, said) = mpsc::channel();
+    let running = Arc::clone(core);
+    core.scripts.runtime.spawn_blocking(move || {
+        let outcome = run_on(&running, work, Way::Within(saying.clone()), None);
+        // Nobody listens any more when it took too long.
+        let _ = saying.send(Said::Done(outcome));
+    });
+    let deadline = Instant::now() + core.scripts.atomic_time;
+    loop {
+        match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Said::Asked(asked)) => {
+                let Asked { row, fields, credentials, origin, answer } = *asked;
+                let answered = pipeline.call_within(tx, core.table.row(row), fields, credentials, origin)?;
+                // A script that ended meanwhile wants no answer.
+                let _ = answer.send(calls::reply(answered));
+            }
+            Ok(Said::Done(outcome)) => return Ok(outcome),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::Internal("the thread of a script broke off".to_owned()));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let detail = format!(
+                    "a script that is part of a transaction may take {} ms (`--atomic-script-ms-max`), since others wait for \
+                     the transaction",
+                    core.scripts.atomic_time.as_millis()
+                );
+                return Ok(failed(&failure(504, "time", "tooLong", detail)));
+            }
+        }
+    }
+}
+
+fn run_on(core: &Arc<Core>, work: Work, way: Way, watcher: Option<Rc<dyn Watcher>>) -> Outcome {
     let scripts = &core.scripts;
     if work.origin.depth >= scripts.depth_max {
         let detail = format!(
@@ -207,7 +255,7 @@ pub(crate) fn run_here(core: &Arc<Core>, work: Work, watcher: Option<Rc<dyn Watc
         );
         return failed(&failure(400, "depth", "tooMany", detail));
     }
-    let calls = Calls::new(core, &work.origin, watcher);
+    let calls = Calls::new(core, &work.origin, way, watcher);
     match work.target {
         Target::Operation(row) => calls.operation(row, &work.args),
         Target::Lua { source, keep_digit_texts } => {
@@ -245,6 +293,15 @@ pub(crate) fn failed(failure: &Failure) -> Outcome {
         transaction: None,
         elapsed: Duration::ZERO,
     }
+}
+
+/// GRN of the built-in script that makes an operation of its arguments (BEHAVIOUR J-64).
+pub(crate) fn built_in(project: &Project, row: &Row) -> String {
+    format!(
+        "grn:gs2:{}:{SYSTEM_OWNER}:script:general:script:execute_{}",
+        project.region,
+        calls::built_in_name(row)
+    )
 }
 
 /// A failure about a member of the script, in the protocol's form.

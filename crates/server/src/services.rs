@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod chat;
+pub(crate) mod distributor;
 pub(crate) mod gateway;
 pub(crate) mod identifier;
 pub(crate) mod job_queue;
@@ -26,6 +27,7 @@ pub(crate) fn register(registry: &mut Registry) {
     gateway::register(registry);
     job_queue::register(registry);
     script::register(registry);
+    distributor::register(registry);
     lock::register(registry);
 }
 

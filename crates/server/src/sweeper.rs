@@ -12,14 +12,13 @@ use crate::pipeline::{Core, sweep_answers};
 use crate::services::gateway::node;
 use crate::services::job_queue::result;
 use crate::services::lock::mutex;
-use crate::services::uploads;
-use crate::services::{auth, chat};
+use crate::services::{auth, chat, distributor, masters, uploads};
 
 /// Time between two sweeps.
 const PERIOD: Duration = Duration::from_secs(30);
 /// Rows that one transaction looks at or removes, so that no caller waits long behind it.
 const ROWS_MAX: i64 = 500;
-/// Uploads that one transaction removes; each may have megabytes.
+/// Uploads and documents that one transaction removes; each may have megabytes.
 const UPLOADS_MAX: i64 = 8;
 
 /// Sweeps until `stop` says so.
@@ -48,6 +47,12 @@ pub(crate) async fn sweep(core: &Arc<Core>) -> Result<(), Error> {
     while core.store.write(move |tx| sweep_answers(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
     while core.store.write(move |tx| auth::sweep(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
     while core.store.write(move |tx| uploads::sweep(tx, now, UPLOADS_MAX)).await?
+        == UPLOADS_MAX.unsigned_abs()
+    {}
+    while core.store.write(move |tx| distributor::sweep(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs()
+    {
+    }
+    while core.store.write(move |tx| masters::sweep(tx, now, UPLOADS_MAX)).await?
         == UPLOADS_MAX.unsigned_abs()
     {}
     if core.store.engine() == Engine::Postgres {

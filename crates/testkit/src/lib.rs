@@ -25,6 +25,7 @@ pub mod shape;
 pub mod socket;
 pub mod stage;
 pub mod stand_in;
+pub mod transactions;
 
 pub use api::Api;
 pub use chat::Chat;
@@ -39,6 +40,7 @@ pub use server::TestServer;
 pub use socket::Socket;
 pub use stage::Stage;
 pub use stand_in::StandIn;
+pub use transactions::Shop;
 
 /// Makes a test of each function, once for each engine. A function takes a [`Database`].
 #[macro_export]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::{Access, Declaration, Router, Service};
+use super::{Access, Declaration, Operation, Router, Service};
 
 /// Index of a row in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +50,13 @@ impl Row {
     pub fn avoids_duplicates(&self) -> bool {
         let Declaration { once, repeatable, .. } = *self.declaration;
         self.writes() && !repeatable && (once || self.variant != Variant::Plain)
+    }
+
+    /// Whether this is operation `O`, in whichever variant.
+    pub fn is<O: Operation>(&self) -> bool {
+        // Constants have no address of their own.
+        let Declaration { service, name, .. } = O::DECLARATION;
+        self.declaration.service.name == service.name && self.declaration.name == *name
     }
 
     /// Names of the path parameters.

@@ -139,15 +139,16 @@ pub struct DeleteJob {
 
 /// Pushes the jobs that a signed sheet names: the acquire action `Gs2JobQueue:PushByUserId` (BEHAVIOUR J-16, DT-20).
 ///
-/// Sheets are the Distributor service's, so that a server without it always fails with 400 `failed`: call `pushByUserId`.
+/// Fails with 400 when the sheet is not one of this server, is of another action or too old, or when the context stack proves
+/// not all of its tasks, and as `pushByUserId` does. The jobs of a sheet are pushed once (BEHAVIOUR DT-21).
 #[derive(Debug, Operation)]
 #[operation(POST "/stamp/job", name = "pushByStampSheet", component = "job", answer = Pushed)]
 pub struct PushByStampSheet {
     /// The sheet: JSON text with `body` and `signature` (BEHAVIOUR DT-11).
     #[field(1..=5242880)]
     pub stamp_sheet: String,
-    /// GRN of the key that signed it.
-    pub key_id: GrnText,
+    /// GRN of the key that signed it; the server's own when absent.
+    pub key_id: Option<GrnText>,
 }
 
 /// A job that a task removed.
@@ -161,14 +162,14 @@ pub struct Deleted {
 
 /// Removes the job that a signed task names: the consume action `Gs2JobQueue:DeleteJobByUserId` (BEHAVIOUR J-16, DT-20).
 ///
-/// Tasks are the Distributor service's, so that a server without it always fails with 400 `failed`: call
-/// `deleteJobByUserId`.
+/// Fails with 400 when the task is not one of this server, is of another action or too old, and as `deleteJobByUserId` does. A
+/// task that was done is not done again (BEHAVIOUR DT-21).
 #[derive(Debug, Operation)]
 #[operation(POST "/stamp/job/delete", name = "deleteByStampTask", component = "job", answer = Deleted)]
 pub struct DeleteByStampTask {
     /// The task: JSON text with `body` and `signature` (BEHAVIOUR DT-13).
     #[field(1..=5242880)]
     pub stamp_task: String,
-    /// GRN of the key that signed it.
-    pub key_id: GrnText,
+    /// GRN of the key that signed it; the server's own when absent.
+    pub key_id: Option<GrnText>,
 }

@@ -35,8 +35,16 @@ pub struct Invoked {
     /// JSON text: the object `result` of a script that came to its end, else the list of errors (BEHAVIOUR SC-04, SC-10,
     /// J-62).
     pub result: String,
-    /// The actions that the script asked for (BEHAVIOUR SC-17); absent when there are none.
+    /// Name of the transaction that the script made (BEHAVIOUR SC-17); absent when it made none.
+    pub transaction_id: Option<String>,
+    /// The transaction's actions, with placeholders replaced.
     pub transaction: Option<Transaction>,
+    /// Whether the server runs the transaction by itself.
+    pub auto_run_stamp_sheet: Option<bool>,
+    /// The signed sheet that a client runs step by step, when the server does not (BEHAVIOUR DT-10, DT-11).
+    pub stamp_sheet: Option<String>,
+    /// GRN of the key that signed it.
+    pub stamp_sheet_encryption_key_id: Option<String>,
     /// Where the random numbers stand now (BEHAVIOUR SC-18).
     pub random_status: Option<RandomStatus>,
     /// Whether the transaction's actions take effect together; absent without a transaction.
@@ -92,13 +100,14 @@ pub struct DebugInvoke {
 
 /// Runs the script that a signed sheet names: the acquire action `Gs2Script:InvokeScript` (BEHAVIOUR SC-07, DT-20).
 ///
-/// Sheets are the Distributor service's, so that a server without it always fails with 400 `failed`: call `invokeScript`.
+/// Fails with 400 when the sheet is not one of this server, is of another action or too old, or when the context stack proves
+/// not all of its tasks. The script of a sheet runs once (BEHAVIOUR DT-21).
 #[derive(Debug, Operation)]
 #[operation(POST "/stamp/script/invoke", name = "invokeByStampSheet", component = "script", answer = Invoked)]
 pub struct InvokeByStampSheet {
     /// The sheet: JSON text with `body` and `signature` (BEHAVIOUR DT-11).
     #[field(1..=5242880)]
     pub stamp_sheet: String,
-    /// GRN of the key that signed it.
-    pub key_id: GrnText,
+    /// GRN of the key that signed it; the server's own when absent.
+    pub key_id: Option<GrnText>,
 }

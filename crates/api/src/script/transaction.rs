@@ -99,3 +99,14 @@ pub struct TransactionResult {
     /// Whether some status is not 2xx.
     pub has_error: bool,
 }
+
+/// A transaction that a script of a call set off, in the `metadata` of the call's answer (BEHAVIOUR T-12).
+#[derive(Debug, Clone, PartialEq, Eq, Model)]
+pub struct ScriptTransactionResult {
+    /// GRN of the script.
+    pub script_id: String,
+    /// Name of the transaction.
+    pub transaction_id: String,
+    /// What became of it, when it ran within the call.
+    pub transaction_result: Option<TransactionResult>,
+}

@@ -23,7 +23,7 @@ use crate::scripts::{self, Watcher, Work};
 use crate::services::gateway::remember;
 use crate::services::job_queue::attempt::{self, Head, Tried};
 use crate::services::job_queue::job::Queued;
-use crate::services::{namespaces, triggers};
+use crate::services::{distributor, namespaces, triggers};
 
 /// Jobs of one queue that a visit runs at most.
 const JOBS_MAX: usize = 16;
@@ -298,6 +298,10 @@ impl Visit {
         if let Some(event) = triggers::event(lane, job) {
             return self.slow().then(|| core.jobs.runtime.block_on(triggers::deliver(core, event)));
         }
+        if lane.namespace == distributor::QUEUE {
+            let run = distributor::run_queued(core, lane, job, once);
+            return self.slow().then(|| core.jobs.runtime.block_on(run));
+        }
         let user = (!lane.user.is_empty()).then(|| UserId::trusted(&*lane.user));
         let found = scripts::find(core, &project, &job.script_id, since);
         let target = match core.jobs.runtime.block_on(found) {
@@ -311,7 +315,22 @@ impl Visit {
         let origin = Origin { once: Some(Arc::clone(once)), ..Origin::of_server(project, user) };
         let (args, seed) = (attempt::args(job), attempt::seed(job));
         let watcher: Rc<dyn Watcher> = Rc::clone(self) as Rc<dyn Watcher>;
-        Some(scripts::run_here(core, Work { target, args, origin, random: None, seed }, Some(watcher)))
+        let work = Work { target, args, origin: origin.clone(), random: None, seed };
+        let outcome = scripts::run_here(core, work, Some(watcher));
+        if outcome.transaction.is_none() {
+            return Some(outcome);
+        }
+        // What the transaction does must not take effect before what was before this job.
+        if !self.slow() {
+            return None;
+        }
+        match core.jobs.runtime.block_on(distributor::after_job(core, &origin, &job.script_id, outcome)) {
+            Ok(outcome) => Some(outcome),
+            Err(error) => {
+                tracing::warn!(%error, job = job.name, "the transaction of a job could not be made; the job is tried again");
+                None
+            }
+        }
     }
 
     /// Whether the job that makes its first call was not deleted before, where other nodes may have done it. One that is

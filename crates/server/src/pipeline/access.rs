@@ -128,6 +128,13 @@ impl Access {
     }
 }
 
+impl Access {
+    /// What an Identifier user may do, read anew; nothing when there is no such user.
+    pub(crate) fn of_user(&self, tx: &mut Tx<'_>, owner: &str, user: &str) -> Result<Permissions, Error> {
+        Ok(Permissions::new(policies(tx, owner, user)?, &self.table))
+    }
+}
+
 /// The policies of the token's user; `None` when what obtained the token is gone.
 fn select_documents(tx: &mut Tx<'_>, claims: &Claims) -> Result<Option<Vec<PolicyDocument>>, Error> {
     let alive = match (&claims.client_id, claims.password_created_at) {
@@ -144,12 +151,17 @@ fn select_documents(tx: &mut Tx<'_>, claims: &Claims) -> Result<Option<Vec<Polic
     if !alive {
         return Ok(None);
     }
-    let policies = tx.query(sql::SELECT_POLICIES, params![&claims.owner, &claims.user], |row| {
+    policies(tx, &claims.owner, &claims.user).map(Some)
+}
+
+/// The policies of a user.
+fn policies(tx: &mut Tx<'_>, owner: &str, user: &str) -> Result<Vec<PolicyDocument>, Error> {
+    let policies = tx.query(sql::SELECT_POLICIES, params![owner, user], |row| {
         Ok((row.text(0)?, row.text(1)?, row.opt_text(2)?))
     })?;
     let texts = policies.into_iter().filter_map(|(owner, name, policy)| {
         if owner == SYSTEM_OWNER { CommonPolicy::named(&name).map(CommonPolicy::document) } else { policy }
     });
     // Documents were checked when they were written; one that cannot be read permits nothing.
-    Ok(Some(texts.filter_map(|text| PolicyDocument::parse(&text).ok()).collect()))
+    Ok(texts.filter_map(|text| PolicyDocument::parse(&text).ok()).collect())
 }

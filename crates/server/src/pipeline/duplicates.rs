@@ -119,7 +119,7 @@ impl Avoider {
     }
 
     /// Name of the call, the same for a repeated one.
-    fn name(&self, cx: &Cx) -> String {
+    pub(super) fn name(&self, cx: &Cx) -> String {
         [cx.owner(), "answer", self.service, &self.method, self.user(cx), &self.key].join("\n")
     }
 

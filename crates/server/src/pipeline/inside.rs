@@ -10,11 +10,13 @@ use hiroba_api::contract::{Access as Level, Credentials, Fields, Row, Subject};
 use hiroba_api::error::{ApiError, Status};
 use hiroba_api::grn::Project;
 use hiroba_api::names::UserId;
+use hiroba_api::policy::Permissions;
+use hiroba_api::script::{DebugInvoke, InvokeScript};
 use hiroba_store::{Tx, params};
 use parking_lot::Mutex;
 
 use super::duplicates::{Avoider, sql};
-use super::{Pipeline, avoider};
+use super::{Pipeline, avoider, context_stack, resource};
 use crate::cx::Cx;
 use crate::entropy::request_id;
 use crate::error::Error;
@@ -38,12 +40,25 @@ pub(crate) struct Origin {
     pub(crate) depth: u8,
     /// Where its calls are remembered, when the run may be repeated.
     pub(crate) once: Option<Arc<Once>>,
+    /// The context stack of the call that set it off.
+    pub(crate) context_stack: Option<Arc<str>>,
+    /// What its calls may do; everything when nothing is said (BEHAVIOUR SC-22, DT-52).
+    pub(crate) permissions: Option<Arc<Permissions>>,
 }
 
 impl Origin {
     /// For what the server does of itself.
     pub(crate) fn of_server(project: Arc<Project>, user: Option<UserId>) -> Origin {
-        Origin { project, user, time_offset: 0, dry_run: false, depth: 0, once: None }
+        Origin {
+            project,
+            user,
+            time_offset: 0,
+            dry_run: false,
+            depth: 0,
+            once: None,
+            context_stack: None,
+            permissions: None,
+        }
     }
 
     /// For what a call sets off.
@@ -55,6 +70,8 @@ impl Origin {
             dry_run: cx.dry_run,
             depth: cx.depth,
             once: cx.once.clone(),
+            context_stack: cx.context_stack.clone(),
+            permissions: None,
         }
     }
 }
@@ -115,6 +132,21 @@ impl Once {
         format!("script:{hash}:{count}")
     }
 
+    /// Makes what a run does besides its calls happen once: the transaction that it recorded. It is kept under the name of an
+    /// operation.
+    pub(crate) fn avoider(&self, row: &Row, cx: &Cx, request: &Fields) -> Avoider {
+        let user = cx.user.as_deref().unwrap_or_default();
+        let key = self.key(row, user, request);
+        let made = Made {
+            service: row.declaration.service.name,
+            method: row.name.clone(),
+            user: user.to_owned(),
+            key: key.clone(),
+        };
+        self.made.lock().push(made);
+        Avoider::new(row, key, request).kept_for(KEPT_MS)
+    }
+
     /// For runs inside the call with this key.
     fn inside(&self, key: &str) -> Once {
         Once {
@@ -140,6 +172,11 @@ fn is_kept(row: &Row) -> bool {
     row.writes() && !row.declaration.repeatable && !holds_secrets
 }
 
+/// Whether the operation runs a script.
+pub(super) fn runs_script(row: &Row) -> bool {
+    row.is::<InvokeScript>() || row.is::<DebugInvoke>()
+}
+
 impl Pipeline {
     /// Takes one call of a script from the flat object to the answer.
     pub(crate) async fn call_inside(
@@ -163,10 +200,23 @@ impl Pipeline {
         &self,
         row: &Row,
         fields: Fields,
-        mut credentials: Credentials,
+        credentials: Credentials,
         origin: Origin,
     ) -> Result<String, Error> {
+        let call = self.call_of(row, fields, credentials, origin)?;
+        self.handlers[usize::from(row.id.0)].run(&self.core.store, call).await
+    }
+
+    /// A call that the server makes, ready to be handled.
+    pub(super) fn call_of(
+        &self,
+        row: &Row,
+        mut fields: Fields,
+        mut credentials: Credentials,
+        origin: Origin,
+    ) -> Result<Call, Error> {
         let handler = &self.handlers[usize::from(row.id.0)];
+        let context_stack = context_stack(&mut fields).or(origin.context_stack);
         let for_player =
             row.access == Level::Player && credentials.access_token.is_none() && origin.user.is_some();
         if for_player {
@@ -175,7 +225,9 @@ impl Pipeline {
         }
         let (request, subject) = handler.decode(row, fields, &credentials)?;
         let mut cx = Cx { dry_run: origin.dry_run, depth: origin.depth, ..Cx::internal(&self.core) };
+        cx.is_inside = true;
         cx.project = origin.project;
+        cx.context_stack = context_stack;
         if for_player && subject == Subject::Token {
             cx.user = origin.user.clone();
             cx.by_player = true;
@@ -189,6 +241,20 @@ impl Pipeline {
         if cx.offset_token.is_none() && cx.user == origin.user {
             cx.time_offset = origin.time_offset;
         }
+        if let Some(permissions) = &origin.permissions {
+            let resource = || resource(&cx, row, request.as_ref());
+            if !permissions.permit(row.id, &row.action, resource) {
+                let detail = format!(
+                    "no policy of the user that the Distributor namespace assumes permits {} on {}",
+                    row.action,
+                    resource()
+                );
+                let (service, component) = (row.declaration.service.name, row.declaration.component);
+                return Err(
+                    ApiError::unauthorized(service, component, &row.name, "notAuthorized", detail).into()
+                );
+            }
+        }
         let mut avoider = avoider(row, request.as_ref(), &credentials)?;
         if let Some(once) = origin.once.filter(|_| is_kept(row)) {
             let fields = request.fields();
@@ -196,13 +262,14 @@ impl Pipeline {
             let user = cx.user.as_deref().or(named).unwrap_or_default().to_owned();
             let key = once.key(row, &user, &fields);
             cx.once = Some(Arc::new(once.inside(&key)));
-            if avoider.is_none() {
+            // A script that runs again has each of its calls answered as before, and may succeed where it failed.
+            if avoider.is_none() && !runs_script(row) {
                 let service = row.declaration.service.name;
                 once.made.lock().push(Made { service, method: row.name.clone(), user, key: key.clone() });
                 avoider = Some(Avoider::new(row, key, &fields).kept_for(KEPT_MS));
             }
         }
-        handler.run(&self.core.store, Call { cx: Arc::new(cx), request, avoider }).await
+        Ok(Call { cx: Arc::new(cx), request, avoider })
     }
 }
 

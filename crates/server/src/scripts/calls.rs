@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Sender, SyncSender};
 
 use hiroba_api::contract::{Credentials, FieldInfo, Fields, Kind, Row, RowId, Table};
 use hiroba_api::error::ApiError;
@@ -57,19 +58,53 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
+/// A call of a script that is part of a transaction, for the thread that has the transaction.
+pub(super) struct Asked {
+    pub(super) row: RowId,
+    pub(super) fields: Fields,
+    pub(super) credentials: Credentials,
+    pub(super) origin: Origin,
+    pub(super) answer: SyncSender<Reply>,
+}
+
+/// What the thread of such a script says.
+pub(super) enum Said {
+    /// It wants a call made.
+    Asked(Box<Asked>),
+    /// It has ended.
+    Done(Outcome),
+}
+
+/// Where the calls of a script go.
+pub(super) enum Way {
+    /// On the road, each a transaction of its own; nowhere when the server has stopped.
+    Road(Option<Arc<Pipeline>>),
+    /// To the thread that has the transaction which they are part of.
+    Within(Sender<Said>),
+}
+
+/// The name of an operation's built-in script: `job_queue_push_by_user_id` (BEHAVIOUR J-64).
+pub(super) fn built_in_name(row: &Row) -> String {
+    format!("{}_{}", row.declaration.service.script, snake_case(&row.name))
+}
+
 /// What one run of a script may call.
 pub(super) struct Calls {
     core: Arc<Core>,
-    pipeline: Option<Arc<Pipeline>>,
+    way: Way,
     origin: Origin,
     watcher: Option<Rc<dyn Watcher>>,
 }
 
 impl Calls {
-    pub(super) fn new(core: &Arc<Core>, origin: &Origin, watcher: Option<Rc<dyn Watcher>>) -> Calls {
-        let pipeline = core.scripts.pipeline.get().and_then(std::sync::Weak::upgrade);
+    pub(super) fn new(
+        core: &Arc<Core>,
+        origin: &Origin,
+        way: Way,
+        watcher: Option<Rc<dyn Watcher>>,
+    ) -> Calls {
         let origin = Origin { depth: origin.depth + 1, ..origin.clone() };
-        Calls { core: Arc::clone(core), pipeline, origin, watcher }
+        Calls { core: Arc::clone(core), way, origin, watcher }
     }
 
     /// Runs a built-in script: the operation with the arguments as its request.
@@ -93,10 +128,22 @@ impl Calls {
     }
 
     fn make(&self, row: RowId, request: Fields) -> Reply {
-        let Some(pipeline) = &self.pipeline else { return stopping() };
         let (fields, credentials) = prepared(self.row(row), request);
-        let answer = pipeline.call_inside(self.row(row), fields, credentials, self.origin.clone());
-        reply(self.core.scripts.runtime.block_on(answer))
+        let origin = self.origin.clone();
+        match &self.way {
+            Way::Road(None) => stopping(),
+            Way::Road(Some(pipeline)) => {
+                let answer = pipeline.call_inside(self.row(row), fields, credentials, origin);
+                reply(self.core.scripts.runtime.block_on(answer))
+            }
+            Way::Within(thread) => {
+                let (answer, answered) = mpsc::sync_channel(1);
+                let asked = Box::new(Asked { row, fields, credentials, origin, answer });
+                // Nobody listens any more when the transaction has come to its end without the script.
+                let sent = thread.send(Said::Asked(asked));
+                sent.ok().and_then(|()| answered.recv().ok()).unwrap_or_else(stopping)
+            }
+        }
     }
 
     fn find(&self, service: &str, method: &str) -> Result<RowId, String> {
@@ -148,7 +195,7 @@ fn lists(fields: &mut Fields, infos: &[FieldInfo]) {
     }
 }
 
-fn reply(answer: Result<String, ApiError>) -> Reply {
+pub(super) fn reply(answer: Result<String, ApiError>) -> Reply {
     match answer {
         Ok(body) => Reply { status: 200, body },
         Err(error) => Reply { status: error.status.code(), body: items(&error.items) },
@@ -175,12 +222,12 @@ impl Pending for Beside {
     }
 }
 
-/// A call that is not made.
-struct Refused;
+/// A call that was made at once, or not at all.
+struct Made(Reply);
 
-impl Pending for Refused {
+impl Pending for Made {
     fn wait(self: Box<Self>) -> Reply {
-        stopping()
+        self.0
     }
 }
 
@@ -192,10 +239,11 @@ impl Host for Calls {
     fn begin(&self, service: &str, method: &str, request: Fields) -> Result<Box<dyn Pending>, String> {
         let row = self.find(service, method)?;
         if !self.slow() {
-            return Ok(Box::new(Refused));
+            return Ok(Box::new(Made(stopping())));
         }
+        let Way::Road(pipeline) = &self.way else { return Ok(Box::new(Made(self.make(row, request)))) };
         let (fields, credentials) = prepared(self.row(row), request);
-        let (core, pipeline, origin) = (Arc::clone(&self.core), self.pipeline.clone(), self.origin.clone());
+        let (core, pipeline, origin) = (Arc::clone(&self.core), pipeline.clone(), self.origin.clone());
         let task = self.core.scripts.runtime.spawn(async move {
             let Some(pipeline) = pipeline else { return Err(ApiError::internal("")) };
             pipeline.call_inside(core.table.row(row), fields, credentials, origin).await
@@ -210,6 +258,11 @@ impl Host for Calls {
     }
 
     fn http(&self, request: HttpRequest) -> Reply {
+        if matches!(self.way, Way::Within(_)) {
+            let detail = "a script that is part of a transaction cannot make HTTP requests: others would wait for them";
+            let Failure { status, message } = failure(400, "http", "failed", detail.to_owned());
+            return Reply { status, body: message };
+        }
         if !self.slow() {
             return stopping();
         }
@@ -249,7 +302,7 @@ mod tests {
         let table = hiroba_api::table();
         let methods = Methods::new(&table);
         for row in table.rows() {
-            let name = format!("{}_{}", row.declaration.service.script, snake_case(&row.name));
+            let name = built_in_name(row);
             assert_eq!(methods.named(&name), Some(row.id), "{name}");
         }
         assert_eq!(methods.named("job_queue_nothing"), None);

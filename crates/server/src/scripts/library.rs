@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hiroba_api::contract::RowId;
 use hiroba_api::error::ApiError;
 use hiroba_api::grn::{Grn, Project, SYSTEM_OWNER};
 use hiroba_api::script::SERVICE;
 use hiroba_lua::Failure;
-use hiroba_store::Engine;
+use hiroba_store::{Engine, Tx};
 
 use super::{Source, Target, refused};
 use crate::error::Error;
@@ -39,26 +40,68 @@ pub(crate) async fn find(
     since: Instant,
 ) -> Result<Result<Target, Failure>, Error> {
     let expanded = project.expand(id);
-    let grn = Grn::parse(&expanded).filter(|grn| grn.service == SERVICE.grn);
-    let names = grn.and_then(|grn| Some((grn.owner, grn.rest.split_once(":script:")?)));
-    let missing = || {
-        let detail = format!(
-            "there is no script `{id}`; its id is a GRN such as `{}`",
-            project.grn(&SERVICE, "{namespaceName}:script:{scriptName}")
-        );
-        refused(&ApiError::not_found(SERVICE.name, "script", detail))
+    let (owner, namespace, name) = match names(core, project, id, &expanded) {
+        Ok(Named::BuiltIn(row)) => return Ok(Ok(Target::Operation(row))),
+        Ok(Named::Stored(names)) => names,
+        Err(failure) => return Ok(Err(failure)),
     };
-    let Some((owner, (namespace, name))) = names else { return Ok(Err(missing())) };
-    if owner == SYSTEM_OWNER {
-        let row = name.strip_prefix("execute_").and_then(|name| core.scripts.methods.named(name));
-        return Ok(row.map(Target::Operation).ok_or_else(missing));
-    }
-    if owner != project.owner {
-        return Ok(Err(missing()));
-    }
     let known = stored(core, &expanded, (owner, namespace, name), since).await?;
     let target = known.script.map(|(source, keep_digit_texts)| Target::Lua { source, keep_digit_texts });
-    Ok(target.ok_or_else(missing))
+    Ok(target.ok_or_else(|| missing(project, id)))
+}
+
+/// As [`find`], inside of a transaction.
+pub(crate) fn find_within(
+    tx: &mut Tx<'_>,
+    core: &Core,
+    project: &Project,
+    id: &str,
+) -> Result<Result<Target, Failure>, Error> {
+    let expanded = project.expand(id);
+    let (owner, namespace, name) = match names(core, project, id, &expanded) {
+        Ok(Named::BuiltIn(row)) => return Ok(Ok(Target::Operation(row))),
+        Ok(Named::Stored(names)) => names,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    match source::changed_source(tx, owner, namespace, name, None)? {
+        Change::New { text, keep_digit_texts, .. } => {
+            let source = core.scripts.source(&format!("{namespace}:{name}"), &text);
+            Ok(Ok(Target::Lua { source, keep_digit_texts }))
+        }
+        Change::Gone | Change::None => Ok(Err(missing(project, id))),
+    }
+}
+
+/// What an id names.
+enum Named<'a> {
+    /// A built-in script.
+    BuiltIn(RowId),
+    /// Owner, namespace and name of a stored one.
+    Stored((&'a str, &'a str, &'a str)),
+}
+
+fn missing(project: &Project, id: &str) -> Failure {
+    let detail = format!(
+        "there is no script `{id}`; its id is a GRN such as `{}`",
+        project.grn(&SERVICE, "{namespaceName}:script:{scriptName}")
+    );
+    refused(&ApiError::not_found(SERVICE.name, "script", detail))
+}
+
+/// Takes an id apart. Fails when it can be no script's.
+fn names<'a>(core: &Core, project: &Project, id: &str, expanded: &'a str) -> Result<Named<'a>, Failure> {
+    let grn = Grn::parse(expanded).filter(|grn| grn.service == SERVICE.grn);
+    let names = grn.and_then(|grn| Some((grn.owner, grn.rest.split_once(":script:")?)));
+    let Some((owner, (namespace, name))) = names else { return Err(missing(project, id)) };
+    if owner == SYSTEM_OWNER {
+        let row = name.strip_prefix("execute_").and_then(|name| core.scripts.methods.named(name));
+        return row.map(Named::BuiltIn).ok_or_else(|| missing(project, id));
+    }
+    if owner == project.owner {
+        Ok(Named::Stored((owner, namespace, name)))
+    } else {
+        Err(missing(project, id))
+    }
 }
 
 async fn stored(

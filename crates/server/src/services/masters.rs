@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use hiroba_api::contract::{Field, Service};
+use hiroba_api::contract::{Field, Service, UnixMillis};
 use hiroba_api::error::{ApiError, ErrorItem, Status};
 use hiroba_api::grn::Project;
 use hiroba_api::namespace::NamespaceOperations;
@@ -20,12 +20,15 @@ use quick_cache::{Equivalent, Weighter};
 pub(crate) use document::document;
 use document::{models, parse, text};
 
+use super::distributor::Context;
 use super::namespaces;
 use super::uploads::{self, Prepared, Purpose};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::generation::{Generation, Stamp};
 
+/// How long a document is kept that is not in force any more, for calls that see master data as it was.
+pub(crate) const FORMER_MS: i64 = 24 * 3_600_000;
 /// Models that a document may have, and drafts that a namespace may have (BEHAVIOUR CH-33).
 pub(crate) const MODELS_MAX: usize = 1000;
 /// Models that are remembered, of all namespaces together.
@@ -52,6 +55,22 @@ pub(crate) mod sql {
             VALUES ($1, $2, $3, $4, $5, hiroba_next_revision())
             ON CONFLICT (owner_id, service, namespace_name) DO UPDATE SET settings = excluded.settings,
                 updated_at = excluded.updated_at, version = excluded.version";
+        /// Keeps the document in force, which another one is about to follow.
+        INSERT_FORMER = "INSERT INTO former_master (owner_id, service, namespace_name, until, version, since, settings)
+            SELECT owner_id, service, namespace_name, CAST($4 AS BIGINT), version, updated_at, settings FROM current_master
+            WHERE owner_id = $1 AND service = $2 AND namespace_name = $3
+            ON CONFLICT (owner_id, service, namespace_name, until, version) DO NOTHING";
+        /// The document that was in force at a moment, when another one has followed it since.
+        SELECT_FORMER = "SELECT since, settings FROM former_master
+            WHERE owner_id = $1 AND service = $2 AND namespace_name = $3 AND until > $4 ORDER BY until, version LIMIT 1";
+        /// Since when the document in force is so.
+        SELECT_SINCE = "SELECT updated_at FROM current_master
+            WHERE owner_id = $1 AND service = $2 AND namespace_name = $3";
+        /// Forgets some former documents.
+        DELETE_EXPIRED_FORMER = "DELETE FROM former_master WHERE (owner_id, service, namespace_name, until, version) IN (
+            SELECT owner_id, service, namespace_name, until, version FROM former_master WHERE until <= $1 LIMIT $2)";
+        /// Forgets the former documents of a namespace.
+        DELETE_FORMER = "DELETE FROM former_master WHERE owner_id = $1 AND service = $2 AND namespace_name = $3";
         /// Removes the document of a namespace.
         DELETE_MASTER = "DELETE FROM current_master WHERE owner_id = $1 AND service = $2 AND namespace_name = $3";
     }
@@ -179,6 +198,9 @@ pub(crate) async fn current<M: MasterData>(
     cx: &Arc<Cx>,
     namespace: &str,
 ) -> Result<Option<Arc<Models<M>>>, Error> {
+    if let Some(moment) = Context::of(cx).frozen_at(cx.user.as_deref()) {
+        return former::<M>(cx, namespace, moment).await;
+    }
     let cache = &cx.core.masters;
     let place = PlaceRef { service: service::<M>().name, owner: cx.owner(), namespace };
     let known = cache.loaded.get(&place);
@@ -188,6 +210,41 @@ pub(crate) async fn current<M: MasterData>(
         }
         known => read::<M>(cx, namespace, known).await,
     }
+}
+
+/// The models that were in force at a moment of the last day.
+async fn former<M: MasterData>(
+    cx: &Arc<Cx>,
+    namespace: &str,
+    moment: i64,
+) -> Result<Option<Arc<Models<M>>>, Error> {
+    let (reading, name) = (Arc::clone(cx), namespace.to_owned());
+    let select = move |tx: &mut Tx<'_>| {
+        let cx = &reading;
+        namespaces::require::<M::Namespaces>(tx, cx, &name)?;
+        let params = params![cx.owner(), service::<M>().name, &name, moment];
+        let former = tx.query_opt(sql::SELECT_FORMER, params, |row| Ok((row.int(0)?, row.text(1)?)))?;
+        if former.is_some() {
+            return Ok(former);
+        }
+        let params = params![cx.owner(), service::<M>().name, &name];
+        let Some(since) = tx.query_opt(sql::SELECT_SINCE, params, |row| row.int(0))? else { return Ok(None) };
+        let settings = tx.query_opt(sql::SELECT_SETTINGS, params, |row| row.text(0))?;
+        Ok(settings.map(|settings| (since, settings)))
+    };
+    match cx.read(select).await? {
+        Some((since, settings)) if since <= moment => {
+            let models = parse::<M>(&cx.project, namespace, settings.into()).await?;
+            let broken = |error| Error::Internal(format!("a stored document breaks its own limits: {error}"));
+            models.map(|models| Some(Arc::new(models))).map_err(broken)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Forgets some documents that nobody may ask for any more; says how many.
+pub(crate) fn sweep(tx: &mut Tx<'_>, now: UnixMillis, count_max: i64) -> Result<u64, Error> {
+    Ok(tx.execute(sql::DELETE_EXPIRED_FORMER, params![now.0 - FORMER_MS, count_max])?)
 }
 
 /// Reads the models in force and remembers them; what is `known` serves on when it is of the same version.
@@ -353,6 +410,7 @@ pub(crate) async fn update<M: MasterData>(
                 models::<M>(&cx.project, &name, &settings)?;
             }
         }
+        tx.execute(sql::INSERT_FORMER, params![cx.owner(), service::<M>().name, &name, cx.now.0])?;
         let params = params![cx.owner(), service::<M>().name, &name, settings.as_ref(), cx.now.0];
         tx.execute(sql::UPSERT_MASTER, params)?;
         changed(tx, cx);
@@ -380,6 +438,7 @@ pub(crate) fn from_git_hub<M: MasterData, T>(tx: &mut Tx<'_>, cx: &Cx, namespace
 /// Removes the document of a namespace, and what was uploaded for it.
 pub(crate) fn delete_all<M: MasterData>(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<(), Error> {
     tx.execute(sql::DELETE_MASTER, params![cx.owner(), service::<M>().name, namespace])?;
+    tx.execute(sql::DELETE_FORMER, params![cx.owner(), service::<M>().name, namespace])?;
     uploads::delete_all(tx, cx, &purpose::<M>(namespace))?;
     changed(tx, cx);
     Ok(())

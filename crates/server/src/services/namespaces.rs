@@ -99,7 +99,7 @@ pub(crate) async fn cached<S: NamespaceData>(cx: &Arc<Cx>, name: &str) -> Result
             namespace
         }
     };
-    found(Ok(namespace), S::SERVICE, "namespace", name)
+    found(Ok::<_, Error>(namespace), S::SERVICE, "namespace", name)
 }
 
 /// Under which a namespace is remembered.

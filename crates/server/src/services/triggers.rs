@@ -17,6 +17,7 @@ use hiroba_lua::Outcome;
 use hiroba_store::{Tx, params};
 use serde_json::Value;
 
+use super::distributor;
 use super::job_queue::attempt::{self, Tried};
 use super::job_queue::job::{self, Queued};
 use super::namespaces;
@@ -32,7 +33,7 @@ const SCRIPTS: &str = ":script";
 /// Queues of events for Amazon EventBridge.
 const EVENTS: &str = ":event";
 /// The namespaces of the server's own queues; their names are none that a caller can give.
-pub(crate) const NAMESPACES: [&str; 2] = [SCRIPTS, EVENTS];
+pub(crate) const NAMESPACES: [&str; 3] = [SCRIPTS, EVENTS, distributor::QUEUE];
 /// Attempts at delivering an event, up to a minute apart: about an hour and a half.
 const EVENT_TRIES: i64 = 100;
 
@@ -76,6 +77,7 @@ pub(crate) async fn before(
     let work = Work { target, args: args.to_string().into(), origin: Origin::of(cx), random: None, seed };
     let outcome = scripts::run(&cx.core, work).await?;
     if outcome.status == 200 {
+        *cx.recorded.lock() = outcome.transaction.map(|transaction| (script_id.to_string(), transaction));
         return match serde_json::from_str(&outcome.result) {
             Ok(Value::Object(result)) => Ok(Some(result)),
             _ => {
@@ -100,6 +102,7 @@ pub(crate) fn done(
     args: &Value,
 ) -> Result<(), Error> {
     let Some(setting) = setting else { return Ok(()) };
+    commit_recorded(tx, cx, player)?;
     match (setting.done_trigger_target_type.as_deref(), &setting.done_trigger_script_id) {
         (Some("gs2_script"), Some(script_id)) => {
             let queue = setting.done_trigger_queue_namespace_id.as_ref();
@@ -123,6 +126,20 @@ pub(crate) fn done(
         }
         _ => Ok(()),
     }
+}
+
+/// Makes the transaction that the script before the change recorded, in the change's own transaction: what fails of it fails the
+/// call.
+fn commit_recorded(tx: &mut Tx<'_>, cx: &Cx, player: Option<&UserId>) -> Result<(), Error> {
+    let Some((script_id, transaction)) = cx.recorded.lock().clone() else { return Ok(()) };
+    let recorded = distributor::recorded(tx, cx, Some(&script_id), transaction)?;
+    let issued = distributor::issue(tx, cx, player, recorded)?;
+    if let Some(error) = issued.error() {
+        return Err(error.into());
+    }
+    // This may run twice.
+    *cx.transactions.lock() = vec![issued.noted()];
+    Ok(())
 }
 
 /// The JobQueue namespace that a setting names.
@@ -209,7 +226,7 @@ pub(crate) fn settle(tx: &mut Tx<'_>, lane: &Lane, tried: &Tried) -> Result<(), 
     if tried.succeeded() || tried.is_last() {
         if !tried.succeeded() {
             let (owner, what, error) = (lane.owner.clone(), job.script_id.clone(), tried.result.clone());
-            tx.on_commit(move || tracing::warn!(owner, what, error, "a done trigger failed"));
+            tx.on_commit(move || tracing::warn!(owner, what, error, "what the server had queued failed"));
         }
         tx.execute(attempt::sql::FINISH_JOB, params![key.0, key.1, key.2, job.sequence])?;
         forget(tx, &lane.owner, &tried.made)

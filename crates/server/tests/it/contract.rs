@@ -2,7 +2,7 @@
 //! unchanged, also in the habits of the SDKs (`core.json`: numbers and booleans as text).
 
 use hiroba_api::contract::{Credentials, FieldInfo, Fields, Kind, Operation, Row, Table, decode};
-use hiroba_api::{auth, chat, gateway, identifier, job_queue, lock, script};
+use hiroba_api::{auth, chat, distributor, gateway, identifier, job_queue, lock, script};
 use hiroba_testkit::Random;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -65,6 +65,9 @@ fn object(infos: Vec<FieldInfo>) -> impl Strategy<Value = Fields> {
             "rejectAccessTokenPost" => words(&["Enabled", "Disabled"]),
             "doneTriggerTargetType" => words(&["none", "gs2_script", "aws"]),
             "mode" => words(&["direct", "preUpload"]),
+            "transactionId" if info.shape.range == Some((36, 36)) => {
+                words(&["01234567-89ab-cdef-0123-456789abcdef"])
+            }
             "referenceType" => words(&["commit_hash", "branch", "tag"]),
             _ => valid(&info.shape.kind, info.shape.range),
         };
@@ -159,6 +162,17 @@ fn what_is_written_reads_the_same() {
         script: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeScripts CreateScript CreateScriptFromGitHub GetScript UpdateScript
             UpdateScriptFromGitHub DeleteScript InvokeScript DebugInvoke InvokeByStampSheet;
+        distributor: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
+            GetServiceVersion DescribeDistributorModelMasters CreateDistributorModelMaster GetDistributorModelMaster
+            UpdateDistributorModelMaster DeleteDistributorModelMaster DescribeDistributorModels GetDistributorModel
+            ExportMaster GetCurrentDistributorMaster PreUpdateCurrentDistributorMaster UpdateCurrentDistributorMaster
+            UpdateCurrentDistributorMasterFromGitHub Distribute DistributeWithoutOverflowProcess RunVerifyTask
+            RunStampTask RunStampSheet RunStampSheetExpress RunVerifyTaskWithoutNamespace
+            RunStampTaskWithoutNamespace RunStampSheetWithoutNamespace RunStampSheetExpressWithoutNamespace
+            SetTransactionDefaultConfig FreezeMasterData SignFreezeMasterDataTimestamp
+            FreezeMasterDataBySignedTimestamp FreezeMasterDataByTimestamp BatchExecuteApi IfExpressionByUserId
+            AndExpressionByUserId OrExpressionByUserId IfExpressionByStampTask AndExpressionByStampTask
+            OrExpressionByStampTask GetStampSheetResult DescribeUserData RunTransaction GetTransactionResult;
         lock: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeMutexes Lock Unlock GetMutex DeleteMutexByUserId;
     }

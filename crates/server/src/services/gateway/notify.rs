@@ -155,12 +155,19 @@ pub(crate) struct Warned(Mutex<HashSet<String>>);
 
 impl Warned {
     pub(super) fn warn(&self, namespace: &str, service: &str) {
-        let mut warned = self.0.lock();
-        if warned.len() < WARNED_MAX && warned.insert(format!("{service} {namespace}")) {
+        self.once(&format!("{service} {namespace}"), || {
             tracing::warn!(
                 "{service} notifies players through the Gateway namespace `{namespace}`, which does not exist: \
                  create it with gateway.createNamespace, or nobody is told"
             );
+        });
+    }
+
+    /// Says something that has this name, unless it was said before.
+    pub(crate) fn once(&self, name: &str, say: impl FnOnce()) {
+        let mut warned = self.0.lock();
+        if warned.len() < WARNED_MAX && warned.insert(name.to_owned()) {
+            say();
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hiroba_api::contract::{Item, Page, UnixMillis};
 use hiroba_api::error::ApiError;
 use hiroba_api::job_queue::{
-    DeleteByStampTask, DeleteJob, Deleted, DescribeJobsByUserId, GetJobByUserId, Job, JobEntry, JobName,
-    Namespace, Namespaces, PushByStampSheet, PushByUserId, Pushed, SERVICE,
+    DeleteByStampTask, DeleteJob, DescribeJobsByUserId, GetJobByUserId, Job, JobEntry, JobName, Namespace,
+    Namespaces, PushByStampSheet, PushByUserId, Pushed, SERVICE,
 };
 use hiroba_api::names::{GrnText, PageToken, UserId};
 use hiroba_store::{Row, StoreError, Tx, params};
@@ -16,9 +16,9 @@ use super::name;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::jobs::Lane;
-use crate::registry::Registry;
+use crate::registry::{Answered, Registry, Steps};
 use crate::services::gateway::{Notice, notify};
-use crate::services::{namespaces, page};
+use crate::services::{distributor, namespaces, page};
 
 /// Attempts when the entry says nothing (BEHAVIOUR J-11).
 const MAX_TRY_COUNT: i32 = 3;
@@ -64,8 +64,8 @@ pub(super) fn register(registry: &mut Registry) {
     registry.read(get_job_by_user_id);
     registry.write_in::<PushByUserId, Namespaces>(|request| &request.namespace_name, push_by_user_id);
     registry.write(delete_job);
-    registry.read(push_by_stamp_sheet);
-    registry.read(delete_by_stamp_task);
+    registry.steps(push_by_stamp_sheet);
+    registry.steps(delete_by_stamp_task);
 }
 
 /// A waiting job as its row holds it.
@@ -305,16 +305,18 @@ fn delete_job(tx: &mut Tx<'_>, cx: &Cx, request: &DeleteJob) -> Result<Item<Job>
     Ok(Item { item: queued.model(cx, namespace, user) })
 }
 
-const NO_DISTRIBUTOR: &str = "this server runs no stamp sheets, since it has no Distributor service";
-
-fn push_by_stamp_sheet(_: &mut Tx<'_>, _: &Cx, _: &PushByStampSheet) -> Result<Pushed, Error> {
-    let detail = format!("{NO_DISTRIBUTOR}; call pushByUserId");
-    Err(ApiError::bad_request(SERVICE.name, "stampSheet", "stampSheet", "failed", detail).into())
+async fn push_by_stamp_sheet(steps: Steps<PushByStampSheet>) -> Result<Answered, Error> {
+    let request = steps.request();
+    let (sheet, key) = (&request.stamp_sheet, request.key_id.as_deref());
+    let answer = distributor::by_sheet(&steps.cx, "Gs2JobQueue:PushByUserId", sheet, key).await?;
+    Ok(Answered::as_text(answer))
 }
 
-fn delete_by_stamp_task(_: &mut Tx<'_>, _: &Cx, _: &DeleteByStampTask) -> Result<Deleted, Error> {
-    let detail = format!("{NO_DISTRIBUTOR}; call deleteJobByUserId");
-    Err(ApiError::bad_request(SERVICE.name, "stampTask", "stampTask", "failed", detail).into())
+async fn delete_by_stamp_task(steps: Steps<DeleteByStampTask>) -> Result<Answered, Error> {
+    let request = steps.request();
+    let (task, key) = (&request.stamp_task, request.key_id.as_deref());
+    let answer = distributor::by_task(&steps.cx, "Gs2JobQueue:DeleteJobByUserId", task, key).await?;
+    Ok(Answered::as_text(answer))
 }
 
 /// Removes all jobs of a namespace.

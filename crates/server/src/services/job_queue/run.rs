@@ -16,7 +16,7 @@ use crate::jobs::Lane;
 use crate::pipeline::{Once, Origin};
 use crate::registry::Registry;
 use crate::scripts::{self, Work};
-use crate::services::namespaces;
+use crate::services::{distributor, namespaces};
 
 pub(super) fn register(registry: &mut Registry) {
     registry.call(run);
@@ -48,7 +48,9 @@ async fn run_first(cx: Arc<Cx>, namespace: Arc<Namespace>) -> Result<Ran, Error>
         Err(failure) => scripts::failed(&failure),
         Ok(target) => {
             let (args, seed) = (attempt::args(&job), attempt::seed(&job));
-            scripts::run(&core, Work { target, args, origin, random: None, seed }).await?
+            let work = Work { target, args, origin: origin.clone(), random: None, seed };
+            let outcome = scripts::run(&core, work).await?;
+            distributor::after_job(&core, &origin, &job.script_id, outcome).await?
         }
     };
     if outcome.status >= 300 && once.was_unavailable() {

@@ -1,0 +1,6 @@
+//! Transactions: all or nothing, once, and through kills (BEHAVIOUR section 10, SC-17).
+
+mod crash;
+mod scripts;
+mod time;
+mod together;
