@@ -16,8 +16,8 @@ HEADERS = {
 # The service's part of the path, where it is not the service's name (BEHAVIOUR section 0).
 SEGMENTS = {"jobQueue": "job-queue"}
 
-# Longest value in characters (N-02, N-08, L-01, L-02, A-03, G-01, G-40, G-50, G-52, J-04, SC-01, SC-03, CH-03, CH-30, the
-# models).
+# Longest value in characters (N-02, N-08, L-01, L-02, A-03, G-01, G-40, G-50, G-52, J-04, SC-01, SC-03, CH-03, CH-30,
+# DT-11, the models).
 LENGTHS = {
     "namespaceName": 128,
     "name": 128,
@@ -54,6 +54,12 @@ LENGTHS = {
     "args": 5242880,
     "stampSheet": 5242880,
     "stampTask": 5242880,
+    "verifyTask": 5242880,
+    "transaction": 5242880,
+    "ownerId": 128,
+    "distributorName": 128,
+    "assumeUserId": 1024,
+    "inboxNamespaceId": 1024,
     "jobName": 36,
     "deadLetterJobName": 128,
     "roomName": 128,
@@ -66,17 +72,24 @@ LENGTHS_OF_ONE = {
     ("login", "clientId"): None,
     ("loginByUser", "password"): None,
     ("sendMobileNotificationByUserId", "subject"): 256,
+    ("createDistributorModelMaster", "metadata"): 2048,
+    ("updateDistributorModelMaster", "metadata"): 2048,
+    ("freezeMasterDataBySignedTimestamp", "body"): 1048576,
+    **{(name, "transactionId"): 36 for name in (
+        "getStampSheetResult", "getStampSheetResultByUserId", "getTransactionResult", "getTransactionResultByUserId")},
     **{(name, "password"): 128 for name in (
         "createRoom", "createRoomFromBackend", "updateRoom", "updateRoomFromBackend", "post", "postByUserId",
         "describeMessages", "describeMessagesByUserId", "describeLatestMessages", "describeLatestMessagesByUserId",
         "getMessage", "getMessageByUserId")},
 }
-NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName", "roomName")
+NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName", "roomName", "distributorName")
 ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken")
 # Fields that hold an object of their own; what is wrong in it is reported under the name of its model.
-OBJECTS = ("checkoutSetting",)
+OBJECTS = ("checkoutSetting", "distributeResource", "condition")
 # Required fields that hold a number, for which the empty text is a wrong value.
-NUMBERS = ("category",)
+NUMBERS = ("category", "timestamp")
+# Required fields that hold a list, which may be empty.
+LISTS = ("actions", "requestPayloads")
 
 
 # What messages about wrong fields name instead of the component (E-10).
@@ -193,7 +206,7 @@ SAMPLES = {
     "userId": "user-1",
     "originalUserId": "user-2",
     "propertyId": "property-1",
-    "transactionId": "transaction-1",
+    "transactionId": "00000000-0000-4000-8000-000000000001",
     "clientId": "absent",
     "clientSecret": "wrong",
     "securityPolicyId": "grn:gs2::nobody:identifier:securityPolicy:absent",
@@ -224,6 +237,15 @@ SAMPLES = {
     "metadata": "text",
     "category": 0,
     "uploadToken": "absent",
+    "ownerId": "somebody",
+    "distributorName": "absent",
+    "distributeResource": _Object(action="Gs2Distributor:SetTransactionDefaultConfigByUserId", request="{}"),
+    "verifyTask": '{"body": "", "signature": ""}',
+    "transaction": '{"transactionId": "00000000-0000-4000-8000-000000000001"}',
+    "timestamp": 0,
+    "requestPayloads": [],
+    "condition": _Object(action="Gs2Distributor:AndExpressionByUserId", request="{}"),
+    "actions": [],
 }
 
 
@@ -363,7 +385,7 @@ script deleteScript DELETE /{namespaceName}/script/{scriptName}
 script invokeScript POST /invoke scriptId! userId args randomStatus timeOffsetToken duplicationAvoider
 script debugInvoke POST /debug/invoke \
     script! args userId randomStatus disableStringNumberToNumber timeOffsetToken duplicationAvoider
-script invokeByStampSheet POST /stamp/script/invoke stampSheet! keyId!
+script invokeByStampSheet POST /stamp/script/invoke stampSheet! keyId
 """))
 
 JOB_QUEUE = list(_operations("jobQueue", """
@@ -383,8 +405,8 @@ job run POST /{namespaceName}/user/me/job/run accessToken duplicationAvoider
 job runByUserId POST /{namespaceName}/user/{userId}/job/run timeOffsetToken duplicationAvoider
 job deleteJob DELETE /{namespaceName}/user/me/job/{jobName} accessToken duplicationAvoider
 job deleteJobByUserId DELETE /{namespaceName}/user/{userId}/job/{jobName} timeOffsetToken duplicationAvoider
-job pushByStampSheet POST /stamp/job stampSheet! keyId!
-job deleteByStampTask POST /stamp/job/delete stampTask! keyId!
+job pushByStampSheet POST /stamp/job stampSheet! keyId
+job deleteByStampTask POST /stamp/job/delete stampTask! keyId
 jobResult getJobResult GET /{namespaceName}/user/me/job/{jobName}/result accessToken tryNumber
 jobResult getJobResultByUserId GET /{namespaceName}/user/{userId}/job/{jobName}/result tryNumber timeOffsetToken
 deadLetterJob describeDeadLetterJobsByUserId GET /{namespaceName}/user/{userId}/dead \
@@ -466,7 +488,77 @@ currentModelMaster updateCurrentModelMaster PUT /{namespaceName}/master mode set
 currentModelMaster updateCurrentModelMasterFromGitHub PUT /{namespaceName}/master/from_git_hub checkoutSetting!
 """))
 
-ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE + CHAT
+DISTRIBUTOR = list(_operations("distributor", """
+namespace describeNamespaces GET / namePrefix pageToken limit
+namespace createNamespace POST / name! description transactionSetting transactionSettingV2 assumeUserId \
+    autoRunStampSheetNotification autoRunTransactionNotification logSetting
+namespace getNamespaceStatus GET /{namespaceName}/status
+namespace getNamespace GET /{namespaceName}
+namespace updateNamespace PUT /{namespaceName} description transactionSetting transactionSettingV2 assumeUserId \
+    autoRunStampSheetNotification autoRunTransactionNotification logSetting
+namespace deleteNamespace DELETE /{namespaceName}
+namespace getServiceVersion GET /system/version
+distributorModelMaster describeDistributorModelMasters GET /{namespaceName}/master/distributor \
+    namePrefix pageToken limit
+distributorModelMaster createDistributorModelMaster POST /{namespaceName}/master/distributor \
+    name! description metadata inboxNamespaceId whiteListTargetIds
+distributorModelMaster getDistributorModelMaster GET /{namespaceName}/master/distributor/{distributorName}
+distributorModelMaster updateDistributorModelMaster PUT /{namespaceName}/master/distributor/{distributorName} \
+    description metadata inboxNamespaceId whiteListTargetIds
+distributorModelMaster deleteDistributorModelMaster DELETE /{namespaceName}/master/distributor/{distributorName}
+distributorModel describeDistributorModels GET /{namespaceName}/distributor
+distributorModel getDistributorModel GET /{namespaceName}/distributor/{distributorName}
+currentDistributorMaster exportMaster GET /{namespaceName}/master/export
+currentDistributorMaster getCurrentDistributorMaster GET /{namespaceName}/master
+currentDistributorMaster preUpdateCurrentDistributorMaster POST /{namespaceName}/master
+currentDistributorMaster updateCurrentDistributorMaster PUT /{namespaceName}/master mode settings uploadToken
+currentDistributorMaster updateCurrentDistributorMasterFromGitHub PUT /{namespaceName}/master/from_git_hub \
+    checkoutSetting!
+distribute distribute POST /{namespaceName}/distribute/{distributorName} \
+    userId! distributeResource! timeOffsetToken duplicationAvoider
+distribute distributeWithoutOverflowProcess POST /distribute \
+    userId! distributeResource! timeOffsetToken duplicationAvoider
+distribute runVerifyTask POST /{namespaceName}/distribute/stamp/verifyTask/run verifyTask! keyId
+distribute runStampTask POST /{namespaceName}/distribute/stamp/task/run stampTask! keyId
+distribute runStampSheet POST /{namespaceName}/distribute/stamp/sheet/run stampSheet! keyId
+distribute runStampSheetExpress POST /{namespaceName}/distribute/stamp/run stampSheet! keyId
+distribute runVerifyTaskWithoutNamespace POST /stamp/verifyTask/run verifyTask! keyId
+distribute runStampTaskWithoutNamespace POST /stamp/task/run stampTask! keyId
+distribute runStampSheetWithoutNamespace POST /stamp/sheet/run stampSheet! keyId
+distribute runStampSheetExpressWithoutNamespace POST /stamp/run stampSheet! keyId
+distribute setTransactionDefaultConfig POST /transaction/user/me/config accessToken config duplicationAvoider
+distribute setTransactionDefaultConfigByUserId POST /transaction/user/{userId}/config \
+    config timeOffsetToken duplicationAvoider
+distribute freezeMasterData POST /{namespaceName}/user/me/masterdata/freeze accessToken
+distribute freezeMasterDataByUserId POST /{namespaceName}/user/{userId}/masterdata/freeze timeOffsetToken
+distribute signFreezeMasterDataTimestamp POST /{namespaceName}/masterdata/freeze/timestamp timestamp! keyId
+distribute freezeMasterDataBySignedTimestamp POST /{namespaceName}/user/me/masterdata/freeze/timestamp \
+    accessToken body! signature! keyId
+distribute freezeMasterDataByTimestamp POST /{namespaceName}/user/me/masterdata/freeze/timestamp/raw \
+    accessToken timestamp!
+distribute batchExecuteApi POST /batch/execute requestPayloads!
+expression ifExpressionByUserId POST /{namespaceName}/expression/if userId! condition! trueActions falseActions \
+    multiplyValueSpecifyingQuantity timeOffsetToken duplicationAvoider
+expression andExpressionByUserId POST /{namespaceName}/expression/and \
+    userId! actions! timeOffsetToken duplicationAvoider
+expression orExpressionByUserId POST /{namespaceName}/expression/or \
+    userId! actions! timeOffsetToken duplicationAvoider
+expression ifExpressionByStampTask POST /stamp/expression/if stampTask! keyId
+expression andExpressionByStampTask POST /stamp/expression/and stampTask! keyId
+expression orExpressionByStampTask POST /stamp/expression/or stampTask! keyId
+stampSheetResult getStampSheetResult GET /{namespaceName}/user/me/stampSheet/{transactionId}/result accessToken
+stampSheetResult getStampSheetResultByUserId GET /{namespaceName}/user/{userId}/stampSheet/{transactionId}/result \
+    timeOffsetToken
+userDataEntry describeUserData GET /user/me/data accessToken pageToken limit
+userDataEntry describeUserDataByUserId GET /user/{userId}/data pageToken limit timeOffsetToken
+transactionResult runTransaction POST /system/{ownerId}/{namespaceName}/user/{userId}/transaction/run \
+    transaction! timeOffsetToken duplicationAvoider
+transactionResult getTransactionResult GET /{namespaceName}/user/me/transaction/{transactionId}/result accessToken
+transactionResult getTransactionResultByUserId GET /{namespaceName}/user/{userId}/transaction/{transactionId}/result \
+    timeOffsetToken
+"""))
+
+ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE + CHAT + DISTRIBUTOR
 
 # What players may call without saying who they are: then only what is for everybody (CH-23).
 ACCESS_TOKEN_OPTIONAL = {
@@ -474,18 +566,19 @@ ACCESS_TOKEN_OPTIONAL = {
 }
 
 # Where one of several fields must be given: the one that a sample has (CH-34).
-CHOICES = {("chat", "updateCurrentModelMaster"): ("uploadToken",)}
+CHOICES = {
+    ("chat", "updateCurrentModelMaster"): ("uploadToken",),
+    ("distributor", "updateCurrentDistributorMaster"): ("uploadToken",),
+}
 
 # What cannot succeed whatever it is asked, and the service that must exist first: Key keeps the keys that sign and those
-# that GitHub is asked with, Distributor makes the stamp sheets and tasks. Whoever calls it is told so.
+# that GitHub is asked with. Whoever calls it is told so.
 UNAVAILABLE = {
     ("auth", "loginBySignature"): "Key",
     ("script", "createScriptFromGitHub"): "Key",
     ("script", "updateScriptFromGitHub"): "Key",
-    ("script", "invokeByStampSheet"): "Distributor",
-    ("jobQueue", "pushByStampSheet"): "Distributor",
-    ("jobQueue", "deleteByStampTask"): "Distributor",
     ("chat", "updateCurrentModelMasterFromGitHub"): "Key",
+    ("distributor", "updateCurrentDistributorMasterFromGitHub"): "Key",
 }
 
 
