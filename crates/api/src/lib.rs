@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod grn;
 pub mod identifier;
 pub mod job_queue;
+pub mod key;
 pub mod lock;
 pub mod names;
 pub mod namespace;
@@ -36,6 +37,7 @@ pub const SERVICES: &[&Service] = &[
     &job_queue::SERVICE,
     &chat::SERVICE,
     &script::SERVICE,
+    &key::SERVICE,
     &lock::SERVICE,
 ];
 
@@ -48,6 +50,7 @@ pub fn table() -> Table {
         job_queue::OPERATIONS,
         chat::OPERATIONS,
         script::OPERATIONS,
+        key::OPERATIONS,
         lock::OPERATIONS,
     ])
 }

@@ -20,6 +20,7 @@ use crate::hub::{Hub, HubMetrics, Limits};
 use crate::jobs::{self, JobMetrics, Jobs};
 use crate::metrics::{Metrics, StoreMetrics};
 use crate::outbound::eventbridge::{self, EventBridge};
+use crate::outbound::github::{self, GitHub};
 use crate::pipeline::{Access, Core, KeptKey, Pipeline, Running, Tokens, Urls};
 use crate::registry::Registry;
 use crate::scripts::Scripts;
@@ -41,6 +42,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "jobs", sql: include_str!("../migrations/0003_jobs.sql") },
     Migration { version: 4, name: "chat", sql: include_str!("../migrations/0004_chat.sql") },
     Migration { version: 5, name: "masters", sql: include_str!("../migrations/0005_masters.sql") },
+    Migration { version: 6, name: "key", sql: include_str!("../migrations/0006_key.sql") },
 ];
 
 impl Core {
@@ -124,6 +126,7 @@ impl App {
             chat: Chat::new(runtime.clone(), chat_metrics),
             jobs: Jobs::new(config.job_threads_max, runtime, job_metrics),
             eventbridge: EventBridge::new(eventbridge(&config)).context("setting Amazon EventBridge up")?,
+            github: GitHub::new(&config.github_url, github::REQUEST_TIME).context("setting GitHub up")?,
             hashing: Semaphore::new(HASHES_MAX),
             masters: MasterCache::default(),
             urls: Urls { public: config.public_url.clone(), ..Urls::default() },

@@ -141,6 +141,10 @@ pub struct Config {
     /// Token of temporary credentials.
     #[arg(long, env = "AWS_SESSION_TOKEN", hide_env_values = true)]
     pub aws_session_token: Option<String>,
+    /// Where files are fetched that settings name in a repository of GitHub: its REST interface, also that of GitHub Enterprise,
+    /// `https://github.example.com/api/v3`.
+    #[arg(long, env = "HIROBA_GITHUB_URL", default_value = "https://api.github.com", value_parser = http_url)]
+    pub github_url: String,
     /// Log lines as JSON objects.
     #[arg(long, env = "HIROBA_LOG_JSON")]
     pub log_json: bool,
@@ -187,6 +191,7 @@ impl Config {
             aws_access_key_id: None,
             aws_secret_access_key: None,
             aws_session_token: None,
+            github_url: "https://api.github.com".to_owned(),
             log_json: false,
             log: "info".to_owned(),
         }
