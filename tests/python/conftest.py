@@ -8,6 +8,7 @@ from harness import operations
 from harness.chat import Member
 from harness.environment import Environment, unique
 from harness.gateway import SET_USER_ID_BY_USER_ID, Sessions
+from harness.github import Hub
 from harness.jobs import Gate, Queue, Scripts
 from harness.sdk import NotFound, Sdk, TRANSPORTS, open_sessions, succeeded
 from harness.wire import Rest, Socket
@@ -207,6 +208,32 @@ def member(request, sdk, make_chat):
 def backend(sdk, make_chat):
     """As `member`, for tests of what only the server calls."""
     return Member(sdk, make_chat())
+
+
+@pytest.fixture
+def make_keys(admin):
+    """Makes Key namespaces that go away with the test."""
+    yield from _make_namespaces(admin.key)
+
+
+@pytest.fixture
+def discard_keys(admin):
+    """As `discard_namespace`, of Key."""
+    yield from _discard_namespace(admin.key)
+
+
+@pytest.fixture(scope="session")
+def hub(environment, tmp_path_factory):
+    """A server of its own that asks a stand-in for GitHub."""
+    hub = Hub(environment, tmp_path_factory.mktemp("hub"))
+    yield hub
+    hub.close()
+
+
+@pytest.fixture(params=TRANSPORTS)
+def hub_sdk(request, hub):
+    """The administrator of that server over the transport under test."""
+    return hub.sdks[request.param]
 
 
 @pytest.fixture

@@ -26,10 +26,12 @@ use crate::registry::Registry;
 use crate::scripts::Scripts;
 use crate::services::chat::{Chat, ChatMetrics};
 use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, notify_now};
+use crate::services::key::signing;
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
 use crate::services::triggers::{self, Subject};
 use crate::transport::Listener;
+use crate::vault::Vault;
 use crate::{services, sweeper, vault};
 
 /// Password hashes that may be computed at once; each takes 19 MiB and tens of milliseconds of a core.
@@ -106,7 +108,7 @@ impl App {
             kept: KeptKey::new(&key),
             access: Access::new(Arc::clone(&table)),
             clock,
-            project: Arc::new(Project { region: config.region.clone(), owner: config.owner_id.clone() }),
+            project: project(&config),
             metrics: Metrics::new(
                 Arc::clone(&table),
                 &store_metrics,
@@ -217,6 +219,11 @@ impl App {
         Ok(result.map(serde_json::Value::Object))
     }
 
+    /// The secret with which a key signs; see [`signing_secret`].
+    pub async fn signing_secret(&self, key_id: Option<&str>) -> anyhow::Result<String> {
+        read_signing_secret(&self.core.store, &self.core.vault, &self.core.project, key_id).await
+    }
+
     /// Rows that a statement finds, for tests that look behind the API.
     pub async fn count(&self, statement: &'static str) -> anyhow::Result<i64> {
         let count = self.core.store.read(move |tx| tx.query_opt(statement, &[], |row| row.int(0))).await;
@@ -240,6 +247,38 @@ impl App {
         }
         self.core.store.close().await;
     }
+}
+
+/// The secret with which a key signs, in hexadecimal, of a server with these settings; the default key's when none is named.
+///
+/// Fails when there is no such key, when there is no database yet, and while a server has the embedded store open.
+pub async fn signing_secret(config: &Config, key_id: Option<&str>) -> anyhow::Result<String> {
+    if config.database_url.is_none() {
+        let file = config.data_dir.join("hiroba.db");
+        anyhow::ensure!(file.exists(), "there is no {}; give the settings of the server", file.display());
+    }
+    let store = open_store(config, &StoreMetrics::default()).await?;
+    let vault = vault::unlock(&store, config).await?;
+    let project = project(config);
+    let secret = read_signing_secret(&store, &vault, &project, key_id).await;
+    store.close().await;
+    secret
+}
+
+async fn read_signing_secret(
+    store: &Store,
+    vault: &Arc<Vault>,
+    project: &Arc<Project>,
+    key_id: Option<&str>,
+) -> anyhow::Result<String> {
+    let (vault, project, key_id) = (Arc::clone(vault), Arc::clone(project), key_id.map(str::to_owned));
+    let read = move |tx: &mut Tx<'_>| signing::export(tx, &vault, &project, key_id.as_deref());
+    Ok(store.read(read).await?)
+}
+
+/// Whose things the server keeps.
+fn project(config: &Config) -> Arc<Project> {
+    Arc::new(Project { region: config.region.clone(), owner: config.owner_id.clone() })
 }
 
 fn eventbridge(config: &Config) -> eventbridge::Settings {

@@ -26,6 +26,20 @@ pub struct CommandLine {
 pub enum Command {
     /// Runs the server until SIGTERM or SIGINT.
     Serve(Box<Config>),
+    /// Prints the secret with which a key signs, for a program that signs bodies for `loginBySignature` itself. Who has it
+    /// signs in as every player. Takes the settings of the server; with the embedded store the server must be stopped.
+    SigningSecret(Box<SigningSecret>),
+}
+
+/// Which key, of which server.
+#[derive(Debug, Args)]
+pub struct SigningSecret {
+    /// GRN of the key; `grn:gs2:{region}:{ownerId}:key:default:key:default` when not given.
+    #[arg(long)]
+    pub key_id: Option<String>,
+    /// Settings of the server.
+    #[command(flatten)]
+    pub config: Config,
 }
 
 /// Settings of the server.

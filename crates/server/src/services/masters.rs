@@ -21,7 +21,7 @@ use quick_cache::{Equivalent, Weighter};
 pub(crate) use document::document;
 use document::{models, parse, text};
 
-use super::key::github::checkout;
+use super::key::github::{check, checkout};
 use super::namespaces;
 use super::uploads::{self, Prepared, Purpose};
 use crate::cx::Cx;
@@ -375,6 +375,7 @@ pub(crate) async fn from_git_hub<M: MasterData>(
     namespace: &str,
     setting: &GitHubCheckoutSetting,
 ) -> Result<String, Error> {
+    check(cx, service::<M>().name, setting)?;
     let (looking, name) = (Arc::clone(cx), namespace.to_owned());
     cx.read(move |tx| namespaces::require::<M::Namespaces>(tx, &looking, &name)).await?;
     let settings = checkout(cx, service::<M>().name, setting).await?;

@@ -205,6 +205,13 @@ pub(super) fn delete_all(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<()
     Ok(())
 }
 
+/// Refuses a setting of this service in which something is wrong: 400 with everything that is.
+///
+/// [`checkout`] does so too; this is for who has something to look up in front of it.
+pub(crate) fn check(cx: &Cx, service: &str, setting: &GitHubCheckoutSetting) -> Result<(), Error> {
+    Ok(Wanted::check(cx, service, setting).map(drop)?)
+}
+
 /// The text of the file that a setting of this service names, 1 to 5,242,880 characters without U+0000.
 ///
 /// Asks GitHub, so it belongs in front of a transaction. Fails with 400 and everything that is wrong with the setting; with

@@ -56,7 +56,7 @@ impl KeySecret {
     }
 
     /// The signature of a text: HMAC-SHA256 in 64 lower-case hexadecimal digits (BEHAVIOUR A-05, DT-15).
-    #[cfg_attr(not(test), expect(dead_code, reason = "Distributor signs with it"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "Distributor signs with it"))]
     pub(crate) fn sign(&self, text: &str) -> String {
         data_encoding::HEXLOWER.encode(hmac::sign(&self.signing, text.as_bytes()).as_ref())
     }

@@ -14,7 +14,7 @@ use hiroba_store::{Row, StoreError, Tx, params};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::registry::{Answered, Registry, Steps};
-use crate::services::key::github::checkout;
+use crate::services::key::github::{check, checkout};
 use crate::services::{namespaces, page};
 
 /// Scripts that are read at once; together they may be large.
@@ -220,6 +220,7 @@ fn delete_script(tx: &mut Tx<'_>, cx: &Cx, request: &DeleteScript) -> Result<Ite
 
 async fn create_script_from_git_hub(steps: Steps<CreateScriptFromGitHub>) -> Result<Answered, Error> {
     let request = steps.request();
+    check(&steps.cx, SERVICE.name, &request.checkout_setting)?;
     let (cx, namespace, name) = (Arc::clone(&steps.cx), request.namespace_name.clone(), request.name.clone());
     // What is in vain is refused before GitHub is asked.
     let look = move |tx: &mut Tx<'_>| match select(tx, &cx, (&namespace, &name))? {
@@ -241,6 +242,7 @@ async fn create_script_from_git_hub(steps: Steps<CreateScriptFromGitHub>) -> Res
 
 async fn update_script_from_git_hub(steps: Steps<UpdateScriptFromGitHub>) -> Result<Answered, Error> {
     let request = steps.request();
+    check(&steps.cx, SERVICE.name, &request.checkout_setting)?;
     let (cx, namespace, name) =
         (Arc::clone(&steps.cx), request.namespace_name.clone(), request.script_name.clone());
     let look = move |tx: &mut Tx<'_>| {
