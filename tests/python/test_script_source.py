@@ -108,7 +108,8 @@ class Stored:
 
 def checkout(**members):
     setting = GitHubCheckoutSetting()
-    members = {"api_key_id": "grn:key", "repository_name": "owner/repository", "source_path": "a.lua",
+    members = {"api_key_id": "grn:gs2:{region}:{ownerId}:key:absent:github:absent",
+               "repository_name": "owner/repository", "source_path": "a.lua",
                "reference_type": "branch", "branch_name": "main", **members}
     for name, value in members.items():
         getattr(setting, f"with_{name}")(value)
@@ -287,8 +288,8 @@ class TestGitHub:
             "script.gitHubCheckoutSetting.sourcePath.error.invalid",
             "script.gitHubCheckoutSetting.commitHash.error.invalid",
         ):
-            fetch(setting=checkout(repository_name="repository", source_path="../a.lua", reference_type="commit_hash",
-                                   commit_hash="main"))
+            fetch(setting=checkout(api_key_id="grn:key", repository_name="repository", source_path="../a.lua",
+                                   reference_type="commit_hash", commit_hash="main"))
 
 
 class TestFetched:
