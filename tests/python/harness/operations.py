@@ -79,7 +79,7 @@ LENGTHS_OF_ONE = {
 }
 NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName", "roomName", "keyName", "apiKeyName",
          "encryptionKeyName")
-ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken", "apiKey")
+ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken", "apiKey", "data")
 # Fields that hold an object of their own; what is wrong in it is reported under the name of its model.
 OBJECTS = ("checkoutSetting",)
 # Required fields that hold a number, for which the empty text is a wrong value.

@@ -14,6 +14,9 @@ const AHEAD_MS: i64 = 300_000;
 
 /// The player of a signed body that holds now.
 ///
+/// The same key may sign other things, transactions above all (BEHAVIOUR DT-12, DT-13). They name a player and a project too, but
+/// no `expire`, without which nothing signs in.
+///
 /// Fails with 400 and everything that is wrong with the body; with 401 `ownerId` when it is for another project; with 401
 /// `expire` when it has expired, which it has an hour after its `timestamp` at the latest, or comes from the future.
 pub(super) fn user(body: &str, owner: &str, now: UnixMillis) -> Result<UserId, ApiError> {
@@ -102,6 +105,9 @@ mod tests {
         }
         let all = ["userId", "ownerId", "timestamp", "expire"].map(|name| format!("400 {name}.require"));
         assert_eq!(check("{}"), Err(all.to_vec()));
+        // What a sheet of a transaction has.
+        let sheet = json!({ "userId": "alice", "ownerId": "me", "timestamp": NOW, "transactionId": "t" });
+        assert_eq!(check(&sheet.to_string()), Err(vec!["400 expire.require".to_owned()]));
         let wrong = json!({ "userId": "", "ownerId": 1, "timestamp": "soon", "expire": 1.5 }).to_string();
         let wrong = check(&wrong).unwrap_err();
         assert_eq!(

@@ -289,13 +289,10 @@ struct Wanted<'a> {
     repository: &'a str,
     path: &'a str,
     reference: String,
+    /// Its name as it was given.
+    given: &'a str,
     /// Member that says the reference.
     reference_member: &'static str,
-}
-
-/// A given text; an empty one is none.
-fn given(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
 }
 
 impl<'a> Wanted<'a> {
@@ -331,7 +328,8 @@ impl<'a> Wanted<'a> {
             "tag" => ("tagName", setting.tag_name.as_deref(), "refs/tags/"),
             _ => ("branchName", setting.branch_name.as_deref(), "refs/heads/"),
         };
-        let name = given(name);
+        // An empty text is none.
+        let name = name.filter(|name| !name.is_empty());
         let is_hash =
             |text: &str| (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match name {
@@ -346,7 +344,15 @@ impl<'a> Wanted<'a> {
         match (api_key, repository, name) {
             (Some(api_key), Some((owner, repository)), Some(name)) if items.is_empty() => {
                 let reference = format!("{prefix}{name}");
-                Ok(Wanted { api_key, owner, repository, path, reference, reference_member: member })
+                Ok(Wanted {
+                    api_key,
+                    owner,
+                    repository,
+                    path,
+                    reference,
+                    given: name,
+                    reference_member: member,
+                })
             }
             _ => Err(ApiError { status: Status::BadRequest, items }),
         }
@@ -354,10 +360,9 @@ impl<'a> Wanted<'a> {
 
     /// The file in words.
     fn named(&self, setting: &GitHubCheckoutSetting) -> String {
-        let reference = self.reference.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
-        let Wanted { owner, repository, path, .. } = self;
+        let Wanted { owner, repository, path, given, .. } = self;
         format!(
-            "`{path}` of `{owner}/{repository}` at {} `{reference}`",
+            "`{path}` of `{owner}/{repository}` at {} `{given}`",
             setting.reference_type.replace('_', " ")
         )
     }
