@@ -68,14 +68,15 @@ suite((t) => {
     await refused(() => create({ namespaceName: unique('absent') }), NO_NAMESPACE);
   });
 
-  test('fetching from GitHub is refused with a reason until it is possible (SC-01)', async () => {
+  test('fetching from GitHub needs a kept key (SC-01, K-03)', async () => {
     const namespaceName = await t.namespace('script');
-    const checkoutSetting = new GitHubCheckoutSetting().withApiKeyId(grn('key', 'default'))
+    await script('createScript', { namespaceName, name: 'b', script: ECHO });
+    const checkoutSetting = new GitHubCheckoutSetting().withApiKeyId(grn('key', 'absent', 'github', 'absent'))
       .withRepositoryName('owner/name').withSourcePath('a.lua').withReferenceType('branch').withBranchName('main');
-    const calls = { createScriptFromGitHub: { name: 'a' }, updateScriptFromGitHub: { scriptName: 'a' } };
+    const calls = { createScriptFromGitHub: { name: 'a' }, updateScriptFromGitHub: { scriptName: 'b' } };
     for (const [operation, fields] of Object.entries(calls)) {
       await refused(() => script(operation, { namespaceName, checkoutSetting, ...fields }),
-        'script.script.checkoutSetting.error.failed');
+        'script.gitHubCheckoutSetting.apiKeyId.error.notFound');
     }
   });
 

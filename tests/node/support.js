@@ -66,6 +66,13 @@ const components = {
       'subscribeByUserId', 'getSubscribe', 'getSubscribeByUserId', 'updateNotificationType',
       'updateNotificationTypeByUserId', 'unsubscribe', 'unsubscribeByUserId'],
   },
+  key: {
+    namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
+      'deleteNamespace'],
+    key: ['describeKeys', 'createKey', 'updateKey', 'getKey', 'deleteKey', 'encrypt', 'decrypt'],
+    gitHubApiKey: ['describeGitHubApiKeys', 'createGitHubApiKey', 'updateGitHubApiKey', 'getGitHubApiKey',
+      'deleteGitHubApiKey'],
+  },
   auth: { accessToken: ['login', 'loginBySignature', 'federation', 'issueTimeOffsetTokenByUserId'] },
   identifier: {
     user: ['describeUsers', 'createUser', 'updateUser', 'getUser', 'deleteUser'],
@@ -95,6 +102,7 @@ const clients = {
   script: gs2.script.Gs2ScriptRestClient,
   jobQueue: gs2.jobQueue.Gs2JobQueueRestClient,
   chat: gs2.chat.Gs2ChatRestClient,
+  key: gs2.key.Gs2KeyRestClient,
 };
 
 // A refusal as both transports give it: the items of the error array.

@@ -11,7 +11,6 @@ from gs2.chat import GitHubCheckoutSetting
 from harness import operations
 from harness.chat import CATEGORY_MAX, NO_NAMESPACE, Member
 from harness.environment import unique
-from harness.errors import error_items
 from harness.sdk import BadRequest, NotFound
 
 UPDATE = operations.operation("chat", "updateCurrentModelMaster")
@@ -399,17 +398,35 @@ class TestUpload:
 
 
 class TestGitHub:
-    def test_not_yet_e04(self, categories):
-        """E-04: 400 says which service is missing and what to call instead."""
+    def test_refused_e04(self, categories):
+        """E-04, K-03: the kept key of the setting must exist here."""
         update = categories.sdk.chat.update_current_model_master_from_git_hub
         checkout = GitHubCheckoutSetting().with_api_key_id("grn:key").with_repository_name("owner/repository") \
             .with_source_path("a.json").with_reference_type("branch").with_branch_name("main")
-        with categories.sdk.refuses(BadRequest, "chat.currentModelMaster.checkoutSetting.error.failed"):
-            update(checkout_setting=checkout, **categories.where)
-        detail = error_items(categories.sdk.answer)[0]["detail"]
-        assert "updateCurrentModelMaster" in detail and "Key service" in detail
-        with categories.sdk.refuses(BadRequest, "chat.gitHubCheckoutSetting.apiKeyId.error.require"):
-            update(checkout_setting=checkout.with_api_key_id(None), **categories.where)
+        for key, kind in (("grn:key", "invalid"), (None, "require"),
+                          ("grn:gs2:{region}:{ownerId}:key:absent:github:absent", "notFound")):
+            with categories.sdk.refuses(BadRequest, f"chat.gitHubCheckoutSetting.apiKeyId.error.{kind}"):
+                update(checkout_setting=checkout.with_api_key_id(key), **categories.where)
+
+    def test_fetched_ch34(self, hub, hub_sdk):
+        """CH-34, SC-01: what stands in the repository comes into force, or nothing."""
+        categories = Categories(hub_sdk, unique("ns"))
+        hub_sdk.chat.create_namespace(name=categories.namespace)
+        update = hub_sdk.chat.update_current_model_master_from_git_hub
+
+        def checkout(content):
+            return hub.checkout(GitHubCheckoutSetting(), hub.file(content))
+
+        text = settings(model(4, note="あ"))
+        assert update(checkout_setting=checkout(text), **categories.where).item.settings == text
+        assert categories.models() == [(4, "Enabled")]
+        with hub_sdk.refuses(BadRequest, "chat.categoryModel.category.error.invalid"):
+            update(checkout_setting=checkout(settings(model(-1))), **categories.where)
+        with hub_sdk.refuses(NotFound, "chat.gitHubCheckoutSetting.sourcePath.error.notFound"):
+            update(checkout_setting=hub.checkout(GitHubCheckoutSetting(), "absent.json"), **categories.where)
+        assert categories.models() == [(4, "Enabled")]
+        with hub_sdk.refuses(NotFound, NO_NAMESPACE):
+            update(checkout_setting=checkout(text), namespace_name=unique("absent"))
 
 
 class TestMissing:

@@ -178,7 +178,7 @@ TEXT = {"name", "description", "transactionId", "userId", "originalUserId", "pol
         "passcode", "securityPolicyId", "guardNamespaceId", "userName", "otp", "keyId", "body", "signature",
         "firebaseSecret", "firebaseProjectId", "sessionId", "connectionId", "subject", "payload", "sound", "token",
         "locale", "script", "args", "scriptId", "stampSheet", "stampTask", "verifyTask", "transaction", "metadata",
-        "uploadToken", "assumeUserId", "inboxNamespaceId"}
+        "uploadToken", "assumeUserId", "inboxNamespaceId", "encryptionKeyName", "apiKey", "data"}
 
 
 @pytest.mark.parametrize("operation, field", cases(lambda operation, field: field in TEXT & set(operation.body_fields)))
@@ -495,32 +495,10 @@ class TestManyErrors:
             sdk.auth.federation(user_id="u" * 129, time_offset=-1)
 
 
-# What an operation that cannot succeed yet answers: message, and what to call instead.
-SAID = {
-    "createScriptFromGitHub": ("script.script.checkoutSetting.error.failed", "createScript"),
-    "updateScriptFromGitHub": ("script.script.checkoutSetting.error.failed", "updateScript"),
-}
-
-
-@pytest.mark.parametrize("operation", [
-    operation for operation in operations.ALL if operation.unavailable and operation.name in SAID], ids=str)
-def test_what_cannot_succeed_yet_e04(sdk, scripts, fill, operation):
-    """E-04, SC-01: what needs a service that is not served is refused with 400, says which service that is
-    and what to call instead. The login that needs one has tests of its own."""
-    message, instead = SAID[operation.name]
-    given = {"namespaceName": scripts.namespace} if "namespaceName" in operation.fields else {}
-    with sdk.refuses(BadRequest, message):
-        sdk.call(operation, fill(operation, **given))
-    detail = error_items(sdk.answer)[0]["detail"]
-    assert instead in detail
-    assert f"{operation.unavailable} service" in detail
-
-
 def test_catalogue_is_complete():
-    """Lock has 16 operations, Gateway 23, Auth 5, Identifier 31, Script 17, Distributor 50; JobQueue has 28 and Chat 54,
-    seven of each are about the data of users and not served. Eight are retired, five cannot succeed yet."""
+    """Lock has 16 operations, Gateway 23, Auth 5, Identifier 31, Script 17, Distributor 50, Key 19; JobQueue has 28 and Chat
+    54, seven of each are about the data of users and not served. Eight are retired."""
     services = (operations.LOCK, operations.GATEWAY, operations.AUTH, operations.IDENTIFIER, operations.SCRIPT,
-                operations.JOB_QUEUE, operations.CHAT, operations.DISTRIBUTOR)
-    assert [len(service) for service in services] == [16, 23, 5, 31, 17, 21, 47, 50]
+                operations.JOB_QUEUE, operations.CHAT, operations.DISTRIBUTOR, operations.KEY)
+    assert [len(service) for service in services] == [16, 23, 5, 31, 17, 21, 47, 50, 19]
     assert sum(operation.retired for operation in operations.ALL) == 8
-    assert sum(operation.unavailable is not None for operation in operations.ALL) == len(operations.UNAVAILABLE) == 5

@@ -3,11 +3,13 @@
 import re
 
 import pytest
+from gs2 import core
 from gs2.script import GitHubCheckoutSetting, LogSetting, TransactionSetting, TransactionSettingV2
 
 from harness.environment import unique
+from harness.github import TOKEN
 from harness.jobs import ECHO, NO_SCRIPT
-from harness.sdk import BadRequest, NotFound
+from harness.sdk import BadRequest, NotFound, QuotaExceeded
 
 MIXED = "あ𠮷"
 NO_NAMESPACE = "script.namespace.namespace.error.notFound"
@@ -106,7 +108,8 @@ class Stored:
 
 def checkout(**members):
     setting = GitHubCheckoutSetting()
-    members = {"api_key_id": "grn:key", "repository_name": "owner/repository", "source_path": "a.lua",
+    members = {"api_key_id": "grn:gs2:{region}:{ownerId}:key:absent:github:absent",
+               "repository_name": "owner/repository", "source_path": "a.lua",
                "reference_type": "branch", "branch_name": "main", **members}
     for name, value in members.items():
         getattr(setting, f"with_{name}")(value)
@@ -242,7 +245,7 @@ class TestChange:
 
 
 class TestGitHub:
-    """SC-01: what is wrong with the setting is said before what is missing on the server."""
+    """SC-01: what is wrong with the setting is said before what is missing on the server, and GitHub is not asked."""
 
     @pytest.fixture(params=["create", "update"])
     def fetch(self, request, stored):
@@ -267,7 +270,76 @@ class TestGitHub:
         with stored.sdk.refuses(BadRequest, "script.gitHubCheckoutSetting.referenceType.error.invalid"):
             fetch(setting=checkout(reference_type="head"))
 
-    def test_stores_nothing_e05(self, stored, fetch):
-        with stored.sdk.refuses(BadRequest, "script.script.checkoutSetting.error.failed"):
-            fetch()
-        assert stored.names() == []
+    def test_a_key_that_is_none_k03(self, stored, fetch):
+        """K-03: what GitHub would be asked with must be a kept key of this project."""
+        stored.create()
+        for grn, kind in (("grn:key", "invalid"), ("grn:gs2:ap-northeast-1:nobody:key:keys:github:hub", "invalid"),
+                          ("grn:gs2:{region}:{ownerId}:key:absent:github:absent", "notFound")):
+            name = "hello" if fetch == stored.update_from_git_hub else "other"
+            with stored.sdk.refuses(BadRequest, f"script.gitHubCheckoutSetting.apiKeyId.error.{kind}"):
+                fetch(name, setting=checkout(api_key_id=grn))
+        assert stored.names() == ["hello"]
+        assert stored.get().revision == 1
+
+    def test_all_that_is_wrong_e14(self, stored, fetch):
+        with stored.sdk.refuses(
+            BadRequest, "script.gitHubCheckoutSetting.apiKeyId.error.invalid",
+            "script.gitHubCheckoutSetting.repositoryName.error.invalid",
+            "script.gitHubCheckoutSetting.sourcePath.error.invalid",
+            "script.gitHubCheckoutSetting.commitHash.error.invalid",
+        ):
+            fetch(setting=checkout(api_key_id="grn:key", repository_name="repository", source_path="../a.lua",
+                                   reference_type="commit_hash", commit_hash="main"))
+
+
+class TestFetched:
+    """SC-01: scripts that stand in a repository."""
+
+    @pytest.fixture
+    def fetched(self, hub_sdk):
+        name = unique("ns")
+        hub_sdk.script.create_namespace(name=name)
+        yield Stored(hub_sdk, name)
+        hub_sdk.script.delete_namespace(namespace_name=name)
+
+    def test_create_and_update_sc01(self, fetched, hub):
+        setting = hub.checkout(GitHubCheckoutSetting(), hub.file('result = {text = "あ𠮷"}\n'))
+        item = fetched.create_from_git_hub(setting=setting, description=MIXED,
+                                           disable_string_number_to_number=True).item
+        assert (item.script, item.description, item.revision) == ('result = {text = "あ𠮷"}\n', MIXED, 1)
+        assert item.disable_string_number_to_number is True
+        assert hub.github.requests[-1].headers["Authorization"] == f"Bearer {TOKEN}"
+        assert fetched.sdk.script.invoke_script(script_id=item.script_id).result == '{"text":"あ𠮷"}'
+        setting = hub.checkout(GitHubCheckoutSetting(), hub.file("result = {number = 2}"))
+        item = fetched.update_from_git_hub(setting=setting).item
+        assert (item.script, item.description, item.revision) == ("result = {number = 2}", None, 2)
+        assert item.disable_string_number_to_number is False
+        assert fetched.sdk.script.invoke_script(script_id=item.script_id).result == '{"number":2}'
+        with fetched.sdk.refuses(BadRequest, "script.script.name.error.exists"):
+            fetched.create_from_git_hub(setting=setting)
+
+    def test_references_sc01(self, fetched, hub):
+        path, commit = f"{unique()}/あ b.lua", "0123456789abcdef0123456789abcdef01234567"
+        for number, (reference, members) in enumerate((
+            ("refs/heads/feature/x", {"reference_type": "branch", "branch_name": "feature/x"}),
+            ("refs/tags/v1.0", {"reference_type": "tag", "tag_name": "v1.0", "branch_name": "feature/x"}),
+            (commit, {"reference_type": "commit_hash", "commit_hash": commit}),
+        )):
+            hub.github.put(path, f"-- {number}", reference)
+            setting = hub.checkout(GitHubCheckoutSetting(), path, **members)
+            assert fetched.create_from_git_hub(f"script-{number}", setting).item.script == f"-- {number}"
+
+    def test_what_github_refuses_sc01(self, fetched, hub):
+        for content, exception, member, kind in (
+            (404, NotFound, "sourcePath", "notFound"), (401, BadRequest, "apiKeyId", "notAuthorized"),
+            (403, BadRequest, "apiKeyId", "notAuthorized"), (429, QuotaExceeded, "apiKeyId", "failed"),
+            (500, core.BadGatewayException, "sourcePath", "failed"), (b"", BadRequest, "sourcePath", "invalid"),
+            (b"\xff", BadRequest, "sourcePath", "invalid"), (b"a\0", BadRequest, "sourcePath", "invalid"),
+            (b"-" * (LONGEST + 1), BadRequest, "sourcePath", "tooLong"),
+        ):
+            path = hub.file("")
+            hub.github.files[(path, "refs/heads/main")] = content
+            with fetched.sdk.refuses(exception, f"script.gitHubCheckoutSetting.{member}.error.{kind}"):
+                fetched.create_from_git_hub(setting=hub.checkout(GitHubCheckoutSetting(), path))
+            assert TOKEN not in str(fetched.sdk.answer)
+        assert fetched.names() == []

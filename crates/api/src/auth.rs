@@ -54,16 +54,22 @@ pub struct Login {
 
 /// Issues an access token for a player whose account service signed `body` (BEHAVIOUR A-03).
 ///
-/// The signature is checked with a key of the Key service, which this version does not serve: the call answers 400.
+/// `body` is a JSON object or base64 of one: `userId`, `ownerId` of this project, `timestamp` and `expire` in milliseconds. It
+/// holds until `expire`, and for an hour after `timestamp` at most. `signature` is the HMAC-SHA256 of `body` as it was sent,
+/// with the secret of the key, in hexadecimal (BEHAVIOUR A-05).
+///
+/// Fails with 400 for a key that does not exist or is not of this project (BEHAVIOUR K-04), with 401 `signature` when the
+/// signature is another one, with 400 and everything that is wrong with a signed body, with 401 `ownerId` when it is for
+/// another project, with 401 `expire` when it has expired.
 #[derive(Debug, Operation)]
 #[operation(POST "/login/signed", name = "loginBySignature", component = "accessToken", answer = TokenAnswer)]
 pub struct LoginBySignature {
     /// GRN of the key; `grn:gs2:{region}:{ownerId}:key:default:key:default` when absent.
     pub key_id: Option<GrnText>,
-    /// What was signed.
+    /// What was signed, at most 524,288 characters.
     #[field(1..=524288)]
     pub body: String,
-    /// The signature.
+    /// The signature: 64 hexadecimal digits.
     #[field(1..=1024)]
     pub signature: String,
 }

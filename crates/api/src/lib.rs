@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod grn;
 pub mod identifier;
 pub mod job_queue;
+pub mod key;
 pub mod lock;
 pub mod names;
 pub mod namespace;
@@ -38,6 +39,7 @@ pub const SERVICES: &[&Service] = &[
     &chat::SERVICE,
     &script::SERVICE,
     &distributor::SERVICE,
+    &key::SERVICE,
     &lock::SERVICE,
 ];
 
@@ -51,6 +53,7 @@ pub fn table() -> Table {
         chat::OPERATIONS,
         script::OPERATIONS,
         distributor::OPERATIONS,
+        key::OPERATIONS,
         lock::OPERATIONS,
     ])
 }

@@ -404,6 +404,18 @@ const DEVIATIONS: &[Deviation] = &[
         "required true instead of false",
         "CH-02, CH-06: the player is the one of the token",
     ),
+    deviation(
+        "script.GitHubCheckoutSetting",
+        "gitHubApiKeyId",
+        "only old SDKs have it",
+        "SC-01: the former name of apiKeyId is still taken",
+    ),
+    deviation(
+        "chat.GitHubCheckoutSetting",
+        "gitHubApiKeyId",
+        "not in the facts",
+        "CH-34: the setting is the one of Script, whose former name of apiKeyId is taken too",
+    ),
 ];
 
 /// A difference.

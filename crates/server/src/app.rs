@@ -20,16 +20,19 @@ use crate::hub::{Hub, HubMetrics, Limits};
 use crate::jobs::{self, JobMetrics, Jobs};
 use crate::metrics::{Metrics, StoreMetrics};
 use crate::outbound::eventbridge::{self, EventBridge};
+use crate::outbound::github::{self, GitHub};
 use crate::pipeline::{Access, Core, KeptKey, Pipeline, Road, Running, Tokens, Urls};
 use crate::registry::Registry;
 use crate::scripts::Scripts;
 use crate::services::chat::{Chat, ChatMetrics};
 use crate::services::distributor::Distributor;
 use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, notify_now};
+use crate::services::key::signing;
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
 use crate::services::triggers::{self, Subject};
 use crate::transport::Listener;
+use crate::vault::Vault;
 use crate::{services, sweeper, vault};
 
 /// Password hashes that may be computed at once; each takes 19 MiB and tens of milliseconds of a core.
@@ -42,7 +45,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "jobs", sql: include_str!("../migrations/0003_jobs.sql") },
     Migration { version: 4, name: "chat", sql: include_str!("../migrations/0004_chat.sql") },
     Migration { version: 5, name: "masters", sql: include_str!("../migrations/0005_masters.sql") },
-    Migration { version: 6, name: "distributor", sql: include_str!("../migrations/0006_distributor.sql") },
+    Migration { version: 6, name: "key", sql: include_str!("../migrations/0006_key.sql") },
+    Migration { version: 7, name: "distributor", sql: include_str!("../migrations/0007_distributor.sql") },
 ];
 
 impl Core {
@@ -106,7 +110,7 @@ impl App {
             kept: KeptKey::new(&key),
             access: Access::new(Arc::clone(&table)),
             clock,
-            project: Arc::new(Project { region: config.region.clone(), owner: config.owner_id.clone() }),
+            project: project(&config),
             metrics: Metrics::new(
                 Arc::clone(&table),
                 &store_metrics,
@@ -126,6 +130,7 @@ impl App {
             chat: Chat::new(runtime.clone(), chat_metrics),
             jobs: Jobs::new(config.job_threads_max, runtime, job_metrics),
             eventbridge: EventBridge::new(eventbridge(&config)).context("setting Amazon EventBridge up")?,
+            github: GitHub::new(&config.github_url, github::REQUEST_TIME).context("setting GitHub up")?,
             hashing: Semaphore::new(HASHES_MAX),
             masters: MasterCache::default(),
             urls: Urls { public: config.public_url.clone(), ..Urls::default() },
@@ -218,6 +223,11 @@ impl App {
         Ok(result.map(serde_json::Value::Object))
     }
 
+    /// The secret with which a key signs; see [`signing_secret`].
+    pub async fn signing_secret(&self, key_id: Option<&str>) -> anyhow::Result<String> {
+        read_signing_secret(&self.core.store, &self.core.vault, &self.core.project, key_id).await
+    }
+
     /// Rows that a statement finds, for tests that look behind the API.
     pub async fn count(&self, statement: &'static str) -> anyhow::Result<i64> {
         let count = self.core.store.read(move |tx| tx.query_opt(statement, &[], |row| row.int(0))).await;
@@ -241,6 +251,38 @@ impl App {
         }
         self.core.store.close().await;
     }
+}
+
+/// The secret with which a key signs, in hexadecimal, of a server with these settings; the default key's when none is named.
+///
+/// Fails when there is no such key, when there is no database yet, and while a server has the embedded store open.
+pub async fn signing_secret(config: &Config, key_id: Option<&str>) -> anyhow::Result<String> {
+    if config.database_url.is_none() {
+        let file = config.data_dir.join("hiroba.db");
+        anyhow::ensure!(file.exists(), "there is no {}; give the settings of the server", file.display());
+    }
+    let store = open_store(config, &StoreMetrics::default()).await?;
+    let vault = vault::unlock(&store, config).await?;
+    let project = project(config);
+    let secret = read_signing_secret(&store, &vault, &project, key_id).await;
+    store.close().await;
+    secret
+}
+
+async fn read_signing_secret(
+    store: &Store,
+    vault: &Arc<Vault>,
+    project: &Arc<Project>,
+    key_id: Option<&str>,
+) -> anyhow::Result<String> {
+    let (vault, project, key_id) = (Arc::clone(vault), Arc::clone(project), key_id.map(str::to_owned));
+    let read = move |tx: &mut Tx<'_>| signing::export(tx, &vault, &project, key_id.as_deref());
+    Ok(store.read(read).await?)
+}
+
+/// Whose things the server keeps.
+fn project(config: &Config) -> Arc<Project> {
+    Arc::new(Project { region: config.region.clone(), owner: config.owner_id.clone() })
 }
 
 fn eventbridge(config: &Config) -> eventbridge::Settings {

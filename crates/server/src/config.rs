@@ -26,6 +26,20 @@ pub struct CommandLine {
 pub enum Command {
     /// Runs the server until SIGTERM or SIGINT.
     Serve(Box<Config>),
+    /// Prints the secret with which a key signs, for a program that signs bodies for `loginBySignature` itself. Who has it
+    /// signs in as every player. Takes the settings of the server; with the embedded store the server must be stopped.
+    SigningSecret(Box<SigningSecret>),
+}
+
+/// Which key, of which server.
+#[derive(Debug, Args)]
+pub struct SigningSecret {
+    /// GRN of the key; `grn:gs2:{region}:{ownerId}:key:default:key:default` when not given.
+    #[arg(long)]
+    pub key_id: Option<String>,
+    /// Settings of the server.
+    #[command(flatten)]
+    pub config: Config,
 }
 
 /// Settings of the server.
@@ -145,6 +159,10 @@ pub struct Config {
     /// Token of temporary credentials.
     #[arg(long, env = "AWS_SESSION_TOKEN", hide_env_values = true)]
     pub aws_session_token: Option<String>,
+    /// Where files are fetched that settings name in a repository of GitHub: its REST interface, also that of GitHub Enterprise,
+    /// `https://github.example.com/api/v3`.
+    #[arg(long, env = "HIROBA_GITHUB_URL", default_value = "https://api.github.com", value_parser = http_url)]
+    pub github_url: String,
     /// Log lines as JSON objects.
     #[arg(long, env = "HIROBA_LOG_JSON")]
     pub log_json: bool,
@@ -192,6 +210,7 @@ impl Config {
             aws_access_key_id: None,
             aws_secret_access_key: None,
             aws_session_token: None,
+            github_url: "https://api.github.com".to_owned(),
             log_json: false,
             log: "info".to_owned(),
         }

@@ -1,7 +1,7 @@
-//! The `hiroba` program: reads the command line, starts the server, waits for the signal to stop.
+//! The `hiroba` program: reads the command line, starts the server, waits for the signal to stop; or prints a secret.
 
 use clap::Parser;
-use hiroba_server::app::App;
+use hiroba_server::app::{App, signing_secret};
 use hiroba_server::clock::Clock;
 use hiroba_server::config::{Command, CommandLine, Config};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,6 +21,14 @@ fn main() -> anyhow::Result<()> {
                 .enable_all()
                 .build()?;
             runtime.block_on(serve(*config))
+        }
+        Command::SigningSecret(wanted) => {
+            start_log(&wanted.config)?;
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+            let secret = runtime.block_on(signing_secret(&wanted.config, wanted.key_id.as_deref()))?;
+            println!("{secret}");
+            Ok(())
         }
     }
 }

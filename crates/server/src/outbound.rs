@@ -1,5 +1,5 @@
-//! Requests that the server itself makes to the outside: events for Amazon EventBridge, and HTTP for scripts. Here is
-//! what they share, and which hosts and addresses there are to reach.
+//! Requests that the server itself makes to the outside: events for Amazon EventBridge, files of GitHub, and HTTP for
+//! scripts. Here is what they share, and which hosts and addresses there are to reach.
 
 use std::error::Error;
 use std::fmt;
@@ -11,6 +11,7 @@ use reqwest::{Client, ClientBuilder, Url};
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) mod eventbridge;
+pub(crate) mod github;
 pub(crate) mod signature;
 pub(crate) mod web;
 

@@ -37,6 +37,7 @@ use crate::hub::{Command, Hub};
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::outbound::eventbridge::EventBridge;
+use crate::outbound::github::GitHub;
 use crate::registry::{AnyHandler, AnyRequest, Call, Registry};
 use crate::scripts::Scripts;
 use crate::services::chat::Chat;
@@ -86,6 +87,8 @@ pub(crate) struct Core {
     pub(crate) chat: Chat,
     /// Delivers events to Amazon EventBridge.
     pub(crate) eventbridge: EventBridge,
+    /// Fetches files of GitHub.
+    pub(crate) github: GitHub,
     /// Password hashes that may be computed at once: each takes tens of milliseconds and 19 MiB.
     pub(crate) hashing: tokio::sync::Semaphore,
     /// Master data in force.

@@ -6,6 +6,7 @@ pub(crate) mod distributor;
 pub(crate) mod gateway;
 pub(crate) mod identifier;
 pub(crate) mod job_queue;
+pub(crate) mod key;
 pub(crate) mod lock;
 pub(crate) mod masters;
 pub(crate) mod namespaces;
@@ -28,6 +29,7 @@ pub(crate) fn register(registry: &mut Registry) {
     job_queue::register(registry);
     script::register(registry);
     distributor::register(registry);
+    key::register(registry);
     lock::register(registry);
 }
 
@@ -50,6 +52,8 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     job_queue::dead_letter::sql::ALL,
     job_queue::job::sql::ALL,
     job_queue::result::sql::ALL,
+    key::github::sql::ALL,
+    key::secret::sql::ALL,
     lock::mutex::sql::ALL,
     script::source::sql::ALL,
 ];

@@ -64,6 +64,12 @@ impl Builder {
         self
     }
 
+    /// Another command than `serve`, which ends by itself.
+    pub fn command_named(mut self, name: &str) -> Builder {
+        self.arguments[0] = name.to_owned();
+        self
+    }
+
     /// With a further argument.
     pub fn arg(mut self, argument: &str) -> Builder {
         self.arguments.push(argument.to_owned());

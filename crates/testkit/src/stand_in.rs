@@ -35,6 +35,7 @@ struct Seen {
     /// The next answers; after them the usual one is given.
     answers: VecDeque<(u16, String)>,
     usual: (u16, String),
+    content_type: String,
 }
 
 /// The server; ends with the test's runtime.
@@ -50,7 +51,12 @@ impl StandIn {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let usual = (status, body.to_owned());
-        let seen = Arc::new(Mutex::new(Seen { requests: Vec::new(), answers: VecDeque::new(), usual }));
+        let seen = Arc::new(Mutex::new(Seen {
+            requests: Vec::new(),
+            answers: VecDeque::new(),
+            usual,
+            content_type: "application/json".to_owned(),
+        }));
         let serving = Arc::clone(&seen);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -68,6 +74,11 @@ impl StandIn {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Answers with another type of content than JSON from now on.
+    pub fn answer_as(&self, content_type: &str) {
+        content_type.clone_into(&mut self.seen.lock().unwrap().content_type);
     }
 
     /// Answers the request after those that were spoken for so.
@@ -98,14 +109,14 @@ impl StandIn {
 /// Serves one request; every connection has one.
 async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Seen>>) {
     let Some(request) = read(&mut stream).await else { return };
-    let (status, body) = {
+    let ((status, body), content_type) = {
         let mut seen = seen.lock().unwrap();
         seen.requests.push(request);
-        seen.answers.pop_front().unwrap_or_else(|| seen.usual.clone())
+        (seen.answers.pop_front().unwrap_or_else(|| seen.usual.clone()), seen.content_type.clone())
     };
     let length = body.len();
     let answer = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+        "HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
          location: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n{body}"
     );
     // The client may be gone.

@@ -66,6 +66,11 @@ LENGTHS = {
     "messageName": 36,
     "metadata": 1024,
     "uploadToken": 1024,
+    "keyName": 128,
+    "apiKeyName": 128,
+    "encryptionKeyName": 128,
+    "apiKey": 1024,
+    "data": 524288,
 }
 # Fields of one operation whose limit is another one than the name has elsewhere; `None` is no limit.
 LENGTHS_OF_ONE = {
@@ -77,13 +82,15 @@ LENGTHS_OF_ONE = {
     ("freezeMasterDataBySignedTimestamp", "body"): 1048576,
     **{(name, "transactionId"): 36 for name in (
         "getStampSheetResult", "getStampSheetResultByUserId", "getTransactionResult", "getTransactionResultByUserId")},
+    ("decrypt", "data"): 5242880,
     **{(name, "password"): 128 for name in (
         "createRoom", "createRoomFromBackend", "updateRoom", "updateRoomFromBackend", "post", "postByUserId",
         "describeMessages", "describeMessagesByUserId", "describeLatestMessages", "describeLatestMessagesByUserId",
         "getMessage", "getMessageByUserId")},
 }
-NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName", "roomName", "distributorName")
-ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken")
+NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName", "roomName", "distributorName", "keyName",
+         "apiKeyName", "encryptionKeyName")
+ASCII_ONLY = NAMES + ("namePrefix", "pageToken", "clientId", "timeOffsetToken", "apiKey", "data")
 # Fields that hold an object of their own; what is wrong in it is reported under the name of its model.
 OBJECTS = ("checkoutSetting", "distributeResource", "condition")
 # Required fields that hold a number, for which the empty text is a wrong value.
@@ -118,11 +125,6 @@ class Operation:
     @property
     def segment(self):
         return SEGMENTS.get(self.service, self.service)
-
-    @property
-    def unavailable(self):
-        """The service without which the operation answers an error whatever it is asked, if there is one."""
-        return UNAVAILABLE.get((self.service, self.name))
 
     @property
     def path_fields(self):
@@ -225,7 +227,7 @@ SAMPLES = {
     "scriptId": "grn:gs2:ap-northeast-1:nobody:script:absent:script:absent",
     "script": "result = {}",
     "checkoutSetting": _Object(
-        apiKeyId="grn:gs2:ap-northeast-1:nobody:key:absent:github:absent", repositoryName="owner/repository",
+        apiKeyId="grn:gs2:{region}:{ownerId}:key:absent:github:absent", repositoryName="owner/repository",
         sourcePath="script.lua", referenceType="branch", branchName="main"),
     "keyId": "grn:gs2:ap-northeast-1:nobody:key:absent:key:absent",
     "stampSheet": '{"body": "", "signature": ""}',
@@ -246,6 +248,11 @@ SAMPLES = {
     "requestPayloads": [],
     "condition": _Object(action="Gs2Distributor:AndExpressionByUserId", request="{}"),
     "actions": [],
+    "keyName": "absent",
+    "apiKeyName": "absent",
+    "encryptionKeyName": "absent",
+    "apiKey": "token",
+    "data": "data",
 }
 
 
@@ -558,7 +565,29 @@ transactionResult getTransactionResultByUserId GET /{namespaceName}/user/{userId
     timeOffsetToken
 """))
 
-ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE + CHAT + DISTRIBUTOR
+KEY = list(_operations("key", """
+namespace describeNamespaces GET / namePrefix pageToken limit
+namespace createNamespace POST / name! description logSetting
+namespace getNamespaceStatus GET /{namespaceName}/status
+namespace getNamespace GET /{namespaceName}
+namespace updateNamespace PUT /{namespaceName} description logSetting
+namespace deleteNamespace DELETE /{namespaceName}
+namespace getServiceVersion GET /system/version
+key describeKeys GET /{namespaceName}/key namePrefix pageToken limit
+key createKey POST /{namespaceName}/key name! description
+key updateKey PUT /{namespaceName}/key/{keyName} description
+key getKey GET /{namespaceName}/key/{keyName}
+key deleteKey DELETE /{namespaceName}/key/{keyName}
+key encrypt POST /{namespaceName}/key/{keyName}/encrypt data!
+key decrypt POST /{namespaceName}/key/{keyName}/decrypt data!
+gitHubApiKey describeGitHubApiKeys GET /{namespaceName}/github pageToken limit
+gitHubApiKey createGitHubApiKey POST /{namespaceName}/github name! description apiKey! encryptionKeyName!
+gitHubApiKey updateGitHubApiKey PUT /{namespaceName}/github/{apiKeyName} description apiKey! encryptionKeyName!
+gitHubApiKey getGitHubApiKey GET /{namespaceName}/github/{apiKeyName}
+gitHubApiKey deleteGitHubApiKey DELETE /{namespaceName}/github/{apiKeyName}
+"""))
+
+ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE + CHAT + DISTRIBUTOR + KEY
 
 # What players may call without saying who they are: then only what is for everybody (CH-23).
 ACCESS_TOKEN_OPTIONAL = {
@@ -569,16 +598,6 @@ ACCESS_TOKEN_OPTIONAL = {
 CHOICES = {
     ("chat", "updateCurrentModelMaster"): ("uploadToken",),
     ("distributor", "updateCurrentDistributorMaster"): ("uploadToken",),
-}
-
-# What cannot succeed whatever it is asked, and the service that must exist first: Key keeps the keys that sign and those
-# that GitHub is asked with. Whoever calls it is told so.
-UNAVAILABLE = {
-    ("auth", "loginBySignature"): "Key",
-    ("script", "createScriptFromGitHub"): "Key",
-    ("script", "updateScriptFromGitHub"): "Key",
-    ("chat", "updateCurrentModelMasterFromGitHub"): "Key",
-    ("distributor", "updateCurrentDistributorMasterFromGitHub"): "Key",
 }
 
 

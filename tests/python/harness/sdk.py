@@ -11,7 +11,7 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
-from gs2 import auth, chat, core, distributor, gateway, identifier, job_queue, lock, script
+from gs2 import auth, chat, core, distributor, gateway, identifier, job_queue, key, lock, script
 
 from harness.errors import check_errors
 
@@ -33,6 +33,7 @@ MODULES = {
     "jobQueue": (job_queue, job_queue.Gs2JobQueueRestClient, job_queue.Gs2JobQueueWebSocketClient),
     "chat": (chat, chat.Gs2ChatRestClient, chat.Gs2ChatWebSocketClient),
     "distributor": (distributor, distributor.Gs2DistributorRestClient, distributor.Gs2DistributorWebSocketClient),
+    "key": (key, key.Gs2KeyRestClient, key.Gs2KeyWebSocketClient),
 }
 
 # (transport, service, operation) that succeeded at least once in this run.
@@ -103,6 +104,7 @@ class Sdk:
         self.job_queue = Service(self, "jobQueue")
         self.chat = Service(self, "chat")
         self.distributor = Service(self, "distributor")
+        self.key = Service(self, "key")
 
     @staticmethod
     def login(environment, transport, client_id=None, client_secret=None):

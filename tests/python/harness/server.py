@@ -67,6 +67,18 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(READY_SECONDS)
 
+    def signing_secret(self, *arguments):
+        """What the program prints of a key. It takes the settings of the server, which must not run meanwhile."""
+        self.stop()
+        env = {k: v for k, v in os.environ.items() if not k.startswith("HIROBA_")} | self._settings
+        mine = self.environment
+        done = subprocess.run(
+            [mine.binary, "signing-secret", "--data-dir", os.path.join(self.folder, "data"), "--region", mine.region,
+             "--owner-id", mine.owner_id, *arguments], env=env, capture_output=True, text=True, timeout=READY_SECONDS)
+        self.start()
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
     def kill(self):
         if self._process and self._process.poll() is None:
             self._process.kill()

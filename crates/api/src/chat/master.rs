@@ -91,8 +91,9 @@ pub struct UpdateCurrentModelMaster {
 
 /// Puts a document into force that stands in a repository of GitHub.
 ///
-/// The key that GitHub is asked with is one of the Key service, so that a server without it always fails with 400
-/// `failed`: send the document with `updateCurrentModelMaster`. Fails with 404 `namespace`.
+/// GitHub is asked at once. Fails with 400 and everything that is wrong with the setting, the file or the document in it, with
+/// 402 when GitHub asks to wait, with 404 when GitHub has no such file, with 404 `namespace`, with 502 or 504 when GitHub does
+/// not answer.
 #[derive(Debug, Operation)]
 #[operation(PUT "/{namespaceName}/master/from_git_hub", name = "updateCurrentModelMasterFromGitHub",
     component = "currentModelMaster", answer = Item<CurrentModelMaster>)]

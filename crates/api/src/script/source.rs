@@ -42,20 +42,20 @@ text_type! {
     ReferenceType, 1..=128, reference_type
 }
 
-/// A file in a repository of GitHub (BEHAVIOUR SC-01).
+/// A text file of at most 5,242,880 characters in a repository of GitHub (BEHAVIOUR SC-01).
 #[derive(Debug, Clone, PartialEq, Eq, Model)]
 pub struct GitHubCheckoutSetting {
-    /// GRN of the stored key with which GitHub is asked.
-    pub api_key_id: GrnText,
+    /// GRN of the key that the Key service keeps and with which GitHub is asked; required, under this or its former name.
+    pub api_key_id: Option<GrnText>,
     /// Repository: `owner/name`.
     #[field(1..=1024)]
     pub repository_name: String,
-    /// Path of the script within the repository.
+    /// Path of the file within the repository.
     #[field(1..=1024)]
     pub source_path: String,
     /// Which of the three names below says the state: `commit_hash`, `branch` or `tag`.
     pub reference_type: ReferenceType,
-    /// Commit; needed when the type is `commit_hash`.
+    /// Commit, 7 to 64 hexadecimal digits; needed when the type is `commit_hash`.
     #[field(0..=1024)]
     pub commit_hash: Option<String>,
     /// Branch; needed when the type is `branch`.
@@ -64,6 +64,8 @@ pub struct GitHubCheckoutSetting {
     /// Tag; needed when the type is `tag`.
     #[field(0..=1024)]
     pub tag_name: Option<String>,
+    /// Former name of `apiKeyId`, for old SDKs.
+    pub git_hub_api_key_id: Option<GrnText>,
 }
 
 /// Lists the scripts of a namespace by name, ascending.
@@ -104,8 +106,9 @@ pub struct CreateScript {
 
 /// Stores a script that stands in a repository of GitHub (BEHAVIOUR SC-01).
 ///
-/// The key that GitHub is asked with is one of the Key service, so that a server without it always fails with 400
-/// `failed`: send the source with `createScript`. Fails with 404 `namespace`.
+/// GitHub is asked at once. Fails with 400 and everything that is wrong with the setting or the file, with 400 `exists` when
+/// there is a script of this name, with 402 when GitHub asks to wait, with 404 when GitHub has no such file, with 404
+/// `namespace`, with 502 or 504 when GitHub does not answer.
 #[derive(Debug, Operation)]
 #[operation(POST "/{namespaceName}/script/from_git_hub", name = "createScriptFromGitHub", component = "script",
     answer = Item<Script>)]
@@ -160,8 +163,9 @@ pub struct UpdateScript {
 /// Replaces a script with one that stands in a repository of GitHub (BEHAVIOUR SC-01); what is left out goes back to its
 /// default (N-13).
 ///
-/// The key that GitHub is asked with is one of the Key service, so that a server without it always fails with 400
-/// `failed`: send the source with `updateScript`. Fails with 404 `namespace`.
+/// GitHub is asked at once. Fails with 400 and everything that is wrong with the setting or the file, with 402 when GitHub asks
+/// to wait, with 404 when GitHub has no such file, with 404 `script`, with 404 `namespace`, with 502 or 504 when GitHub does
+/// not answer.
 #[derive(Debug, Operation)]
 #[operation(PUT "/{namespaceName}/script/{scriptName}/from_git_hub", name = "updateScriptFromGitHub",
     component = "script", answer = Item<Script>)]

@@ -1,5 +1,7 @@
 //! The Auth service: access tokens and time offset tokens (BEHAVIOUR section 4).
 
+mod signed;
+
 use std::sync::Arc;
 
 use hiroba_api::auth::{
@@ -12,10 +14,14 @@ use hiroba_api::policy::PolicyDocument;
 use hiroba_store::{Tx, params};
 
 use super::SERVICE_VERSION;
+use super::key::signing;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::pipeline::{Claims, Use};
 use crate::registry::Registry;
+
+/// Component of every operation.
+const COMPONENT: &str = "accessToken";
 
 pub(crate) mod sql {
     hiroba_store::statements! {
@@ -48,17 +54,24 @@ async fn login(cx: Arc<Cx>, request: Arc<Login>) -> Result<TokenAnswer, Error> {
     answer(&cx, &claims)
 }
 
-async fn login_by_signature(_cx: Arc<Cx>, _request: Arc<LoginBySignature>) -> Result<TokenAnswer, Error> {
-    let detail = "loginBySignature needs a key of the Key service, which this version does not serve; \
-                  use login from a trusted server";
-    Err(ApiError::bad_request(SERVICE.name, "accessToken", "keyId", "invalid", detail).into())
+/// A body counts only when its signature does: what is wrong with it is told to nobody who cannot sign.
+async fn login_by_signature(cx: Arc<Cx>, request: Arc<LoginBySignature>) -> Result<TokenAnswer, Error> {
+    let (reading, key_id) = (Arc::clone(&cx), request.key_id.clone());
+    let read =
+        move |tx: &mut Tx<'_>| signing::secret(tx, &reading, (SERVICE.name, COMPONENT), key_id.as_deref());
+    let key = cx.read(read).await?;
+    if !key.verify(&request.body, &request.signature) {
+        let detail =
+            "`signature` must be the HMAC-SHA256 of `body` with the secret of the key, in hexadecimal";
+        return Err(ApiError::unauthorized(SERVICE.name, COMPONENT, "signature", "invalid", detail).into());
+    }
+    let user = signed::user(&request.body, cx.owner(), cx.now)?;
+    answer(&cx, &Claims::new(Use::Access, cx.owner(), &user, cx.now))
 }
 
 fn federation(tx: &mut Tx<'_>, cx: &Cx, request: &Federation) -> Result<TokenAnswer, Error> {
     if let Some(Err(wrong)) = request.policy_document.as_deref().map(PolicyDocument::parse) {
-        return Err(
-            ApiError::bad_request(SERVICE.name, "accessToken", "policyDocument", "invalid", wrong).into()
-        );
+        return Err(ApiError::bad_request(SERVICE.name, COMPONENT, "policyDocument", "invalid", wrong).into());
     }
     let federation_id = cx.entropy.text();
     let mut claims = Claims::new(Use::Access, cx.owner(), &request.user_id, cx.now);

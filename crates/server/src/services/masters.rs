@@ -13,6 +13,7 @@ use hiroba_api::contract::{Field, Service, UnixMillis};
 use hiroba_api::error::{ApiError, ErrorItem, Status};
 use hiroba_api::grn::Project;
 use hiroba_api::namespace::NamespaceOperations;
+use hiroba_api::script::GitHubCheckoutSetting;
 use hiroba_store::{Tx, params};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
@@ -21,6 +22,7 @@ pub(crate) use document::document;
 use document::{models, parse, text};
 
 use super::distributor::Context;
+use super::key::github::{check, checkout};
 use super::namespaces;
 use super::uploads::{self, Prepared, Purpose};
 use crate::cx::Cx;
@@ -423,16 +425,20 @@ fn refused<M: MasterData>(member: &str, problem: &str, detail: String) -> ApiErr
     ApiError::bad_request(service::<M>().name, M::CURRENT, member, problem, detail)
 }
 
-/// Refuses to fetch a document: the key that GitHub is asked with is one of the Key service, which this server does not have.
+/// Fetches a document from GitHub, checks it whole and puts it into force; answers it as it stood there.
 ///
-/// Fails with 404 `namespace`, else with 400 `failed`.
-pub(crate) fn from_git_hub<M: MasterData, T>(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<T, Error> {
-    namespaces::require::<M::Namespaces>(tx, cx, namespace)?;
-    let detail = format!(
-        "this server cannot fetch from GitHub, since it has no Key service; send the document with {}",
-        M::UPDATE
-    );
-    Err(refused::<M>("checkoutSetting", "failed", detail).into())
+/// Fails with 404 `namespace`, as [`checkout`] and as [`update`].
+pub(crate) async fn from_git_hub<M: MasterData>(
+    cx: &Arc<Cx>,
+    namespace: &str,
+    setting: &GitHubCheckoutSetting,
+) -> Result<String, Error> {
+    check(cx, service::<M>().name, setting)?;
+    let (looking, name) = (Arc::clone(cx), namespace.to_owned());
+    cx.read(move |tx| namespaces::require::<M::Namespaces>(tx, &looking, &name)).await?;
+    let settings = checkout(cx, service::<M>().name, setting).await?;
+    let given = Given { mode: None, settings: Some(&settings), upload_token: None };
+    update::<M>(cx, namespace, given).await
 }
 
 /// Removes the document of a namespace, and what was uploaded for it.

@@ -12,7 +12,7 @@ use super::Vault;
 use crate::bootstrap::{self, sql};
 use crate::error::Error;
 use crate::pipeline::Core;
-use crate::services::{chat, gateway, identifier};
+use crate::services::{chat, gateway, identifier, key};
 
 /// Rows that one transaction reads or replaces, so that no caller waits long behind it.
 const ROWS_MAX: usize = 100;
@@ -29,6 +29,7 @@ async fn everything(core: &Arc<Core>) -> Result<u64, Error> {
     sealed += identifier::reseal(core).await?;
     sealed += gateway::reseal(core).await?;
     sealed += chat::reseal(core).await?;
+    sealed += key::reseal(core).await?;
     Ok(sealed)
 }
 

@@ -2,7 +2,7 @@
 //! unchanged, also in the habits of the SDKs (`core.json`: numbers and booleans as text).
 
 use hiroba_api::contract::{Credentials, FieldInfo, Fields, Kind, Operation, Row, Table, decode};
-use hiroba_api::{auth, chat, distributor, gateway, identifier, job_queue, lock, script};
+use hiroba_api::{auth, chat, distributor, gateway, identifier, job_queue, key, lock, script};
 use hiroba_testkit::Random;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -173,6 +173,9 @@ fn what_is_written_reads_the_same() {
             FreezeMasterDataBySignedTimestamp FreezeMasterDataByTimestamp BatchExecuteApi IfExpressionByUserId
             AndExpressionByUserId OrExpressionByUserId IfExpressionByStampTask AndExpressionByStampTask
             OrExpressionByStampTask GetStampSheetResult DescribeUserData RunTransaction GetTransactionResult;
+        key: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
+            GetServiceVersion DescribeKeys CreateKey UpdateKey GetKey DeleteKey Encrypt Decrypt DescribeGitHubApiKeys
+            CreateGitHubApiKey UpdateGitHubApiKey GetGitHubApiKey DeleteGitHubApiKey;
         lock: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeMutexes Lock Unlock GetMutex DeleteMutexByUserId;
     }

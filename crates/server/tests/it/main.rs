@@ -15,6 +15,7 @@ mod gateway;
 mod hostile;
 mod http;
 mod jobs;
+mod key;
 mod linearizability;
 mod master_key;
 mod masters;

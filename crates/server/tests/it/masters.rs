@@ -284,13 +284,6 @@ async fn a_document_is_refused_whole(database: Database) {
     );
     assert_eq!(text(&chat(&api, "GET", "/ns/master", Value::Null).await.item(), "settings"), before);
     assert_eq!(categories(&api, "ns").await, [5]);
-
-    let git_hub = json!({ "checkoutSetting": {
-        "apiKeyId": "grn:gs2:ap-northeast-1:hiroba:key:ns:github:key",
-        "repositoryName": "owner/name", "sourcePath": "chat.json", "referenceType": "branch", "branchName": "main",
-    }});
-    let refused = chat(&api, "PUT", "/ns/master/from_git_hub", git_hub).await;
-    refused.refused(400, "currentModelMaster", &current("checkoutSetting.error.failed"));
     server.stop().await;
 }
 

@@ -50,7 +50,7 @@ pub(super) fn register(registry: &mut Registry) {
     registry.read(get_current_model_master);
     registry.write(pre_update_current_model_master);
     registry.call(update_current_model_master);
-    registry.read(update_current_model_master_from_git_hub);
+    registry.call(update_current_model_master_from_git_hub);
 }
 
 /// Whether only a server may post messages of this category, no player (BEHAVIOUR CH-32).
@@ -110,12 +110,13 @@ async fn update_current_model_master(
     Ok(answer(&cx, namespace, settings))
 }
 
-fn update_current_model_master_from_git_hub(
-    tx: &mut Tx<'_>,
-    cx: &Cx,
-    request: &UpdateCurrentModelMasterFromGitHub,
+async fn update_current_model_master_from_git_hub(
+    cx: Arc<Cx>,
+    request: Arc<UpdateCurrentModelMasterFromGitHub>,
 ) -> Result<Item<CurrentModelMaster>, Error> {
-    masters::from_git_hub::<Categories, _>(tx, cx, &request.namespace_name)
+    let namespace = request.namespace_name.as_str();
+    let settings = masters::from_git_hub::<Categories>(&cx, namespace, &request.checkout_setting).await?;
+    Ok(answer(&cx, namespace, settings))
 }
 
 /// Removes the master data of a namespace.

@@ -49,7 +49,7 @@ pub(super) fn register(registry: &mut Registry) {
     registry.read(get_current_distributor_master);
     registry.write(pre_update_current_distributor_master);
     registry.call(update_current_distributor_master);
-    registry.read(update_current_distributor_master_from_git_hub);
+    registry.call(update_current_distributor_master_from_git_hub);
 }
 
 fn answer(cx: &Cx, namespace: &str, settings: String) -> Item<CurrentDistributorMaster> {
@@ -99,12 +99,13 @@ async fn update_current_distributor_master(
     Ok(answer(&cx, namespace, settings))
 }
 
-fn update_current_distributor_master_from_git_hub(
-    tx: &mut Tx<'_>,
-    cx: &Cx,
-    request: &UpdateCurrentDistributorMasterFromGitHub,
+async fn update_current_distributor_master_from_git_hub(
+    cx: Arc<Cx>,
+    request: Arc<UpdateCurrentDistributorMasterFromGitHub>,
 ) -> Result<Item<CurrentDistributorMaster>, Error> {
-    masters::from_git_hub::<Models, _>(tx, cx, &request.namespace_name)
+    let namespace = request.namespace_name.as_str();
+    let settings = masters::from_git_hub::<Models>(&cx, namespace, &request.checkout_setting).await?;
+    Ok(answer(&cx, namespace, settings))
 }
 
 /// Removes the document of a namespace.

@@ -2,12 +2,12 @@
 
 use aws_lc_rs::hmac;
 use hiroba_api::distributor::SERVICE;
-use hiroba_api::error::ApiError;
 use hiroba_store::Tx;
 use serde::{Deserialize, Serialize};
 
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::services::key::signing::{KeySecret, secret};
 
 /// GRN of the server's own key, without region: its owner is none that a project has.
 const OWN_KEY: &str = "system:key:default:key:transaction";
@@ -28,18 +28,19 @@ pub(super) struct Signed {
 pub(super) enum Signer {
     /// The server's own key.
     Own(hmac::Key),
+    /// One of the Key service.
+    Key(KeySecret),
 }
 
 impl Signer {
     /// The key of this GRN; the server's own when there is none.
     ///
     /// Fails with 400 when there is no such key (BEHAVIOUR K-04).
-    pub(super) fn new(_tx: &mut Tx<'_>, cx: &Cx, key_id: Option<&str>) -> Result<Signer, Error> {
+    pub(super) fn new(tx: &mut Tx<'_>, cx: &Cx, key_id: Option<&str>) -> Result<Signer, Error> {
         let key_id = key_id.filter(|id| !id.is_empty()).map(|id| cx.project.expand(id));
         match key_id {
             Some(id) if id != own_key_id(cx) => {
-                let detail = format!("there is no key `{id}`");
-                Err(ApiError::bad_request(SERVICE.name, "key", "keyId", "invalid", detail).into())
+                Ok(Signer::Key(secret(tx, cx, (SERVICE.name, "distribute"), Some(&id))?))
             }
             _ => Ok(Signer::own(cx)),
         }
@@ -52,16 +53,22 @@ impl Signer {
 
     /// The signature of a text: HMAC-SHA256 as hexadecimal digits.
     pub(super) fn sign(&self, body: String) -> Signed {
-        let Signer::Own(key) = self;
-        let signature = data_encoding::HEXLOWER.encode(hmac::sign(key, body.as_bytes()).as_ref());
+        let signature = match self {
+            Signer::Own(key) => data_encoding::HEXLOWER.encode(hmac::sign(key, body.as_bytes()).as_ref()),
+            Signer::Key(key) => key.sign(&body),
+        };
         Signed { body, signature }
     }
 
     /// Whether a signature is that of a text.
     pub(super) fn fits(&self, body: &str, signature: &str) -> bool {
-        let Signer::Own(key) = self;
-        let signature = data_encoding::HEXLOWER_PERMISSIVE.decode(signature.as_bytes());
-        signature.is_ok_and(|signature| hmac::verify(key, body.as_bytes(), &signature).is_ok())
+        match self {
+            Signer::Own(key) => {
+                let signature = data_encoding::HEXLOWER_PERMISSIVE.decode(signature.as_bytes());
+                signature.is_ok_and(|signature| hmac::verify(key, body.as_bytes(), &signature).is_ok())
+            }
+            Signer::Key(key) => key.verify(body, signature),
+        }
     }
 }
 

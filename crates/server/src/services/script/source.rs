@@ -13,7 +13,8 @@ use hiroba_store::{Row, StoreError, Tx, params};
 
 use crate::cx::Cx;
 use crate::error::Error;
-use crate::registry::Registry;
+use crate::registry::{Answered, Registry, Steps};
+use crate::services::key::github::{check, checkout};
 use crate::services::{namespaces, page};
 
 /// Scripts that are read at once; together they may be large.
@@ -58,10 +59,10 @@ pub(crate) mod sql {
 pub(super) fn register(registry: &mut Registry) {
     registry.read(describe_scripts);
     registry.write(create_script);
-    registry.read(create_script_from_git_hub);
+    registry.steps(create_script_from_git_hub);
     registry.read(get_script);
     registry.write(update_script);
-    registry.read(update_script_from_git_hub);
+    registry.steps(update_script_from_git_hub);
     registry.write(delete_script);
 }
 
@@ -136,12 +137,23 @@ fn describe_scripts(tx: &mut Tx<'_>, cx: &Cx, request: &DescribeScripts) -> Resu
     Ok(Page { items, next_page_token: page.next_page_token })
 }
 
-fn create_script(tx: &mut Tx<'_>, cx: &Cx, request: &CreateScript) -> Result<Item<Script>, Error> {
-    let (namespace, name) = (request.namespace_name.as_str(), request.name.as_str());
-    let keep = i64::from(request.disable_string_number_to_number);
-    let description = request.description.as_deref();
-    let params =
-        params![cx.owner(), SERVICE.name, namespace, name, description, &request.script, keep, cx.now.0];
+/// What is set of a script.
+#[derive(Debug)]
+struct Settings<'a> {
+    description: Option<&'a str>,
+    script: &'a str,
+    keep_digit_texts: bool,
+}
+
+fn create(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    (namespace, name): (&str, &str),
+    settings: &Settings<'_>,
+) -> Result<Item<Script>, Error> {
+    let &Settings { description, script, keep_digit_texts } = settings;
+    let keep = i64::from(keep_digit_texts);
+    let params = params![cx.owner(), SERVICE.name, namespace, name, description, script, keep, cx.now.0];
     if tx.execute(sql::INSERT_SCRIPT, params)? == 0 {
         namespaces::require::<Namespaces>(tx, cx, namespace)?;
         return Err(ApiError::exists(SERVICE.name, "script", name).into());
@@ -150,13 +162,37 @@ fn create_script(tx: &mut Tx<'_>, cx: &Cx, request: &CreateScript) -> Result<Ite
     let stored = Stored {
         name: name.to_owned(),
         description: description.map(str::to_owned),
-        script: request.script.clone(),
-        keep_digit_texts: request.disable_string_number_to_number,
+        script: script.to_owned(),
+        keep_digit_texts,
         created_at: cx.now.0,
         updated_at: cx.now.0,
         revision: 1,
     };
     Ok(Item { item: stored.model(cx, namespace) })
+}
+
+fn update(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    (namespace, name): (&str, &str),
+    settings: &Settings<'_>,
+) -> Result<Item<Script>, Error> {
+    let &Settings { description, script, keep_digit_texts } = settings;
+    let keep = i64::from(keep_digit_texts);
+    let params = params![cx.owner(), namespace, name, description, script, keep, cx.now.0];
+    let row = tx.query_opt(sql::UPDATE_SCRIPT, params, Stored::read)?;
+    let stored = found(tx, cx, (namespace, name), row)?;
+    changed(tx, cx);
+    Ok(Item { item: stored.model(cx, namespace) })
+}
+
+fn create_script(tx: &mut Tx<'_>, cx: &Cx, request: &CreateScript) -> Result<Item<Script>, Error> {
+    let settings = Settings {
+        description: request.description.as_deref(),
+        script: &request.script,
+        keep_digit_texts: request.disable_string_number_to_number,
+    };
+    create(tx, cx, (&request.namespace_name, &request.name), &settings)
 }
 
 fn get_script(tx: &mut Tx<'_>, cx: &Cx, request: &GetScript) -> Result<Item<Script>, Error> {
@@ -166,14 +202,12 @@ fn get_script(tx: &mut Tx<'_>, cx: &Cx, request: &GetScript) -> Result<Item<Scri
 }
 
 fn update_script(tx: &mut Tx<'_>, cx: &Cx, request: &UpdateScript) -> Result<Item<Script>, Error> {
-    let (namespace, name) = (request.namespace_name.as_str(), request.script_name.as_str());
-    let keep = i64::from(request.disable_string_number_to_number);
-    let description = request.description.as_deref();
-    let params = params![cx.owner(), namespace, name, description, &request.script, keep, cx.now.0];
-    let row = tx.query_opt(sql::UPDATE_SCRIPT, params, Stored::read)?;
-    let stored = found(tx, cx, (namespace, name), row)?;
-    changed(tx, cx);
-    Ok(Item { item: stored.model(cx, namespace) })
+    let settings = Settings {
+        description: request.description.as_deref(),
+        script: &request.script,
+        keep_digit_texts: request.disable_string_number_to_number,
+    };
+    update(tx, cx, (&request.namespace_name, &request.script_name), &settings)
 }
 
 fn delete_script(tx: &mut Tx<'_>, cx: &Cx, request: &DeleteScript) -> Result<Item<Script>, Error> {
@@ -184,28 +218,54 @@ fn delete_script(tx: &mut Tx<'_>, cx: &Cx, request: &DeleteScript) -> Result<Ite
     Ok(Item { item: stored.model(cx, namespace) })
 }
 
-fn create_script_from_git_hub(
-    tx: &mut Tx<'_>,
-    cx: &Cx,
-    request: &CreateScriptFromGitHub,
-) -> Result<Item<Script>, Error> {
-    from_git_hub(tx, cx, &request.namespace_name)
+async fn create_script_from_git_hub(steps: Steps<CreateScriptFromGitHub>) -> Result<Answered, Error> {
+    let request = steps.request();
+    check(&steps.cx, SERVICE.name, &request.checkout_setting)?;
+    let (cx, namespace, name) = (Arc::clone(&steps.cx), request.namespace_name.clone(), request.name.clone());
+    // What is in vain is refused before GitHub is asked.
+    let look = move |tx: &mut Tx<'_>| match select(tx, &cx, (&namespace, &name))? {
+        Some(_) => Err(ApiError::exists(SERVICE.name, "script", &name).into()),
+        None => namespaces::require::<Namespaces>(tx, &cx, &namespace),
+    };
+    steps.cx.read(look).await?;
+    let script = checkout(&steps.cx, SERVICE.name, &request.checkout_setting).await?;
+    let handle = move |tx: &mut Tx<'_>, cx: &Cx, request: &CreateScriptFromGitHub| {
+        let settings = Settings {
+            description: request.description.as_deref(),
+            script: &script,
+            keep_digit_texts: request.disable_string_number_to_number,
+        };
+        create(tx, cx, (&request.namespace_name, &request.name), &settings)
+    };
+    steps.write(handle).await
 }
 
-fn update_script_from_git_hub(
-    tx: &mut Tx<'_>,
-    cx: &Cx,
-    request: &UpdateScriptFromGitHub,
-) -> Result<Item<Script>, Error> {
-    from_git_hub(tx, cx, &request.namespace_name)
+async fn update_script_from_git_hub(steps: Steps<UpdateScriptFromGitHub>) -> Result<Answered, Error> {
+    let request = steps.request();
+    check(&steps.cx, SERVICE.name, &request.checkout_setting)?;
+    let (cx, namespace, name) =
+        (Arc::clone(&steps.cx), request.namespace_name.clone(), request.script_name.clone());
+    let look = move |tx: &mut Tx<'_>| {
+        let version = select(tx, &cx, (&namespace, &name))?;
+        found(tx, &cx, (&namespace, &name), version)
+    };
+    steps.cx.read(look).await?;
+    let script = checkout(&steps.cx, SERVICE.name, &request.checkout_setting).await?;
+    let handle = move |tx: &mut Tx<'_>, cx: &Cx, request: &UpdateScriptFromGitHub| {
+        let settings = Settings {
+            description: request.description.as_deref(),
+            script: &script,
+            keep_digit_texts: request.disable_string_number_to_number,
+        };
+        update(tx, cx, (&request.namespace_name, &request.script_name), &settings)
+    };
+    steps.write(handle).await
 }
 
-/// The key that GitHub is asked with is one of the Key service, which this server does not have.
-fn from_git_hub(tx: &mut Tx<'_>, cx: &Cx, namespace: &str) -> Result<Item<Script>, Error> {
-    namespaces::require::<Namespaces>(tx, cx, namespace)?;
-    let detail = "this server cannot fetch from GitHub, since it has no Key service; send the source with \
-                  createScript or updateScript";
-    Err(ApiError::bad_request(SERVICE.name, "script", "checkoutSetting", "failed", detail).into())
+/// Which content a script has, if there is one.
+fn select(tx: &mut Tx<'_>, cx: &Cx, (namespace, name): (&str, &str)) -> Result<Option<i64>, Error> {
+    let params = params![cx.owner(), namespace, name];
+    Ok(tx.query_opt(sql::SELECT_VERSION, params, |row| row.int(0))?)
 }
 
 /// Removes all scripts of a namespace.
