@@ -25,7 +25,7 @@ use crate::pipeline::{Access, Core, KeptKey, Pipeline, Road, Running, Tokens, Ur
 use crate::registry::Registry;
 use crate::scripts::Scripts;
 use crate::services::chat::{Chat, ChatMetrics};
-use crate::services::distributor::Distributor;
+use crate::services::distributor::{Distributor, Mode};
 use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, notify_now};
 use crate::services::key::signing;
 use crate::services::masters::MasterCache;
@@ -213,7 +213,7 @@ impl App {
         cx.user = user.map(UserId::trusted);
         cx.dry_run = !commit;
         let cx = Arc::new(cx);
-        let result = triggers::before(&cx, Some(&setting), subject, &args).await?;
+        let result = triggers::before(&cx, Some(&setting), subject, &args, Mode::default()).await?;
         let changing = Arc::clone(&cx);
         let change = move |tx: &mut Tx<'_>| {
             changing.entropy.restart();

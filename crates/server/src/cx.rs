@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::pipeline::{Core, Once};
+use crate::services::distributor::Mode;
 
 /// A project token; whoever reads it in a log could use it.
 #[derive(Clone)]
@@ -57,8 +58,9 @@ pub(crate) struct Cx {
     pub(crate) is_inside: bool,
     /// The caller's project token, kept only for the calls of a batch.
     pub(crate) project_token: Option<ProjectToken>,
-    /// Transactions that a script before this call's change recorded, with the GRN of the script.
-    pub(crate) recorded: Mutex<Option<(String, hiroba_lua::Transaction)>>,
+    /// The transaction that a script before this call's change recorded: GRN of the script, and how it runs when the script's
+    /// namespace says nothing.
+    pub(crate) recorded: Mutex<Option<(String, hiroba_lua::Transaction, Mode)>>,
     /// What became of them.
     pub(crate) transactions: Mutex<Vec<ScriptTransactionResult>>,
 }

@@ -20,10 +20,11 @@ use crate::cx::Cx;
 use crate::error::Error;
 use crate::pipeline::{Core, Once, Origin, forget};
 use crate::scripts::{self, Watcher, Work};
+use crate::services::distributor::{self, Mode};
 use crate::services::gateway::remember;
 use crate::services::job_queue::attempt::{self, Head, Tried};
 use crate::services::job_queue::job::Queued;
-use crate::services::{distributor, namespaces, triggers};
+use crate::services::{namespaces, triggers};
 
 /// Jobs of one queue that a visit runs at most.
 const JOBS_MAX: usize = 16;
@@ -231,6 +232,10 @@ impl Visit {
     fn run_queue(self: &Rc<Self>, loaded: Loaded) {
         let Loaded { lane, namespace, jobs, mut more, deletions } = loaded;
         let since = Instant::now();
+        let mode = namespace.as_ref().map(|namespace| {
+            Mode::new(namespace.transaction_setting.as_ref(), namespace.transaction_setting_v2.as_ref())
+        });
+        let mode = mode.unwrap_or_default();
         let current = Done { lane: Arc::clone(&lane), namespace, tried: Vec::new(), next: None };
         self.state.borrow_mut().current = Some(current);
         let mut next = None;
@@ -248,7 +253,7 @@ impl Visit {
             }
             self.state.borrow_mut().beginning = Some(job.sequence);
             let once = Arc::new(Once::new(&job.name));
-            let outcome = self.attempt(&lane, &job, &once, since);
+            let outcome = self.attempt((&lane, mode.clone()), &job, &once, since);
             // The store's trouble is not the job's: such an attempt does not count.
             let Some(outcome) = outcome.filter(|outcome| outcome.status < 300 || !once.was_unavailable())
             else {
@@ -288,7 +293,7 @@ impl Visit {
     /// Tries a job; nothing when its script cannot be read now.
     fn attempt(
         self: &Rc<Self>,
-        lane: &Lane,
+        (lane, mode): (&Lane, Mode),
         job: &Queued,
         once: &Arc<Once>,
         since: Instant,
@@ -324,7 +329,8 @@ impl Visit {
         if !self.slow() {
             return None;
         }
-        match core.jobs.runtime.block_on(distributor::after_job(core, &origin, &job.script_id, outcome)) {
+        match core.jobs.runtime.block_on(distributor::after_job(core, &origin, &job.script_id, outcome, mode))
+        {
             Ok(outcome) => Some(outcome),
             Err(error) => {
                 tracing::warn!(%error, job = job.name, "the transaction of a job could not be made; the job is tried again");

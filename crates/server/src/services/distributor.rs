@@ -25,7 +25,7 @@ pub(crate) use context::Context;
 pub(crate) use issue::{Issued, after_job, issue, once, recorded};
 pub(crate) use queue::{NAMESPACE as QUEUE, run as run_queued};
 pub(crate) use result::sweep;
-use setting::Mode;
+pub(crate) use setting::Mode;
 pub(crate) use sheet::{by_sheet, by_task};
 
 use super::namespaces::{self, NamespaceData};

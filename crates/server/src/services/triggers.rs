@@ -17,7 +17,7 @@ use hiroba_lua::Outcome;
 use hiroba_store::{Tx, params};
 use serde_json::Value;
 
-use super::distributor;
+use super::distributor::{self, Mode};
 use super::job_queue::attempt::{self, Tried};
 use super::job_queue::job::{self, Queued};
 use super::namespaces;
@@ -50,12 +50,14 @@ pub(crate) struct Subject {
 
 /// Runs the script before a change, if the setting names one, and answers its `result`.
 ///
-/// A script that fails makes the call fail: with the status that it gave to `fail`, else with 500 (BEHAVIOUR CH-72).
+/// A transaction that the script records is made with the change, as `transactions` says where the script's own namespace says
+/// nothing. A script that fails makes the call fail: with the status that it gave to `fail`, else with 500 (BEHAVIOUR CH-72).
 pub(crate) async fn before(
     cx: &Arc<Cx>,
     setting: Option<&ScriptSetting>,
     subject: Subject,
     args: &Value,
+    transactions: Mode,
 ) -> Result<Option<Fields>, Error> {
     let Some(script_id) = setting.and_then(|setting| setting.trigger_script_id.as_ref()) else {
         return Ok(None);
@@ -77,7 +79,8 @@ pub(crate) async fn before(
     let work = Work { target, args: args.to_string().into(), origin: Origin::of(cx), random: None, seed };
     let outcome = scripts::run(&cx.core, work).await?;
     if outcome.status == 200 {
-        *cx.recorded.lock() = outcome.transaction.map(|transaction| (script_id.to_string(), transaction));
+        *cx.recorded.lock() =
+            outcome.transaction.map(|transaction| (script_id.to_string(), transaction, transactions));
         return match serde_json::from_str(&outcome.result) {
             Ok(Value::Object(result)) => Ok(Some(result)),
             _ => {
@@ -131,8 +134,8 @@ pub(crate) fn done(
 /// Makes the transaction that the script before the change recorded, in the change's own transaction: what fails of it fails the
 /// call.
 fn commit_recorded(tx: &mut Tx<'_>, cx: &Cx, player: Option<&UserId>) -> Result<(), Error> {
-    let Some((script_id, transaction)) = cx.recorded.lock().clone() else { return Ok(()) };
-    let recorded = distributor::recorded(tx, cx, Some(&script_id), transaction)?;
+    let Some((script_id, transaction, mode)) = cx.recorded.lock().clone() else { return Ok(()) };
+    let recorded = distributor::recorded(tx, cx, Some(&script_id), transaction, &mode)?;
     let issued = distributor::issue(tx, cx, player, recorded)?;
     if let Some(error) = issued.error() {
         return Err(error.into());

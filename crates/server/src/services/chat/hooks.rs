@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hiroba_api::chat::SERVICE;
+use hiroba_api::chat::{Namespace, SERVICE};
 use hiroba_api::error::{ApiError, ErrorItem, Status};
 use hiroba_api::names::UserId;
 use hiroba_api::namespace::ScriptSetting;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::services::distributor::Mode;
 use crate::services::triggers::{self, Subject};
 
 /// Whether a script runs before the change.
@@ -42,8 +43,15 @@ impl Hook {
     }
 
     /// Runs the script before the change, if there is one. Fails unless it permits the change (BEHAVIOUR CH-72).
-    pub(super) async fn before(&self, cx: &Arc<Cx>, setting: Option<&ScriptSetting>) -> Result<(), Error> {
-        let Some(result) = triggers::before(cx, setting, self.subject, &self.args).await? else {
+    pub(super) async fn before(
+        &self,
+        cx: &Arc<Cx>,
+        namespace: &Namespace,
+        setting: Option<&ScriptSetting>,
+    ) -> Result<(), Error> {
+        let mode =
+            Mode::new(namespace.transaction_setting.as_ref(), namespace.transaction_setting_v2.as_ref());
+        let Some(result) = triggers::before(cx, setting, self.subject, &self.args, mode).await? else {
             return Ok(());
         };
         let refuse = |status, detail: &str| {

@@ -314,7 +314,7 @@ async fn permit(steps: &Steps<Post>, namespace: &Namespace, room: &Room) -> Resu
             "createdAt": cx.now,
         });
         let args = hook_args(namespace, &room.stored.model(cx, &request.namespace_name), &message);
-        hooks::Hook::new("message", "post", cx.user.as_ref(), args).before(cx, setting).await?;
+        hooks::Hook::new("message", "post", cx.user.as_ref(), args).before(cx, namespace, setting).await?;
     }
     Ok(())
 }

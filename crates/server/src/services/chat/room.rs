@@ -374,7 +374,7 @@ async fn create<O: Operation<Answer = Item<Room>>>(
     let room = stored.model(&cx, &namespace.name);
     let args = hooks::args(namespace.create_room_script.as_ref(), || hook_args(&namespace, &room));
     let hook = hooks::Hook::new("room", "createRoom", stored.user_id.as_ref(), args);
-    hook.before(&cx, namespace.create_room_script.as_ref()).await?;
+    hook.before(&cx, &namespace, namespace.create_room_script.as_ref()).await?;
     let white_list = settings.white_list_text();
     let create = move |tx: &mut Tx<'_>, cx: &Cx, _: &O| {
         namespaces::require::<Namespaces>(tx, cx, &namespace.name)?;
@@ -484,7 +484,7 @@ async fn delete<O: Operation<Answer = Item<Room>>>(
         stored.check_owner(acting.as_ref())?;
         let args = hook_args(&namespace, &stored.model(&cx, &namespace.name));
         let hook = hooks::Hook::new("room", "deleteRoom", acting.as_ref(), args);
-        hook.before(&cx, namespace.delete_room_script.as_ref()).await?;
+        hook.before(&cx, &namespace, namespace.delete_room_script.as_ref()).await?;
     }
     let delete = move |tx: &mut Tx<'_>, cx: &Cx, _: &O| {
         let stored = require(tx, cx, &namespace.name, &name)?;

@@ -204,7 +204,7 @@ async fn subscribe(steps: Steps<SubscribeRoom>) -> Result<Answered, Error> {
             cx.user.as_ref(),
             hook_args(&namespace, &room, &subscribe),
         );
-        hook.before(cx, namespace.subscribe_room_script.as_ref()).await?;
+        hook.before(cx, &namespace, namespace.subscribe_room_script.as_ref()).await?;
     }
     let types = types_text(&types);
     let subscribe = move |tx: &mut Tx<'_>, cx: &Cx, request: &SubscribeRoom| {
@@ -267,7 +267,7 @@ async fn unsubscribe(steps: Steps<Unsubscribe>) -> Result<Answered, Error> {
         let (room, subscribe) = found.await?;
         let args = hook_args(&namespace, &room, &subscribe);
         let hook = hooks::Hook::new("subscribe", "unsubscribe", cx.user.as_ref(), args);
-        hook.before(cx, namespace.unsubscribe_room_script.as_ref()).await?;
+        hook.before(cx, &namespace, namespace.unsubscribe_room_script.as_ref()).await?;
     }
     let unsubscribe = move |tx: &mut Tx<'_>, cx: &Cx, request: &Unsubscribe| {
         let (of, name) = (&request.namespace_name, &request.room_name);

@@ -55,12 +55,14 @@ pub(crate) struct Issued {
     script_id: Option<String>,
 }
 
-/// What a script recorded, with the setting of its namespace.
+/// What a script recorded, with the setting of its namespace; when that says nothing, with that of the namespace that had the
+/// script run.
 pub(crate) fn recorded(
     tx: &mut Tx<'_>,
     cx: &Cx,
     script_id: Option<&str>,
     recorded: hiroba_lua::Transaction,
+    otherwise: &Mode,
 ) -> Result<Recorded, Error> {
     let script_id = script_id.map(|id| cx.project.expand(id));
     let namespace = match script_id.as_deref().and_then(Grn::parse).filter(|grn| grn.owner == cx.owner()) {
@@ -70,10 +72,13 @@ pub(crate) fn recorded(
         },
         None => None,
     };
-    let mode = namespace.map(|namespace| {
-        Mode::new(namespace.transaction_setting.as_ref(), namespace.transaction_setting_v2.as_ref())
-    });
-    let mode = mode.unwrap_or_default();
+    let (old, new) = match &namespace {
+        Some(namespace) => {
+            (namespace.transaction_setting.as_ref(), namespace.transaction_setting_v2.as_ref())
+        }
+        None => (None, None),
+    };
+    let mode = if old.is_none() && new.is_none() { otherwise.clone() } else { Mode::new(old, new) };
     Ok(Recorded { script_id, transaction: named(cx, recorded), mode })
 }
 
@@ -162,6 +167,7 @@ pub(crate) async fn after_job(
     origin: &Origin,
     script_id: &str,
     mut outcome: hiroba_lua::Outcome,
+    otherwise: Mode,
 ) -> Result<hiroba_lua::Outcome, Error> {
     let Some(transaction) = outcome.transaction.take().filter(|_| outcome.status == 200) else {
         return Ok(outcome);
@@ -173,7 +179,7 @@ pub(crate) async fn after_job(
     cx.dry_run = origin.dry_run;
     cx.depth = origin.depth;
     cx.once = origin.once.clone();
-    let issued = once(&Arc::new(cx), origin.user.clone(), Some(script_id), transaction).await;
+    let issued = once(&Arc::new(cx), origin.user.clone(), Some(script_id), transaction, otherwise).await;
     let failed = |error: &ApiError| Ok(scripts::failed(&scripts::refused(error)));
     match issued {
         Ok(issued) => match issued.error() {
@@ -195,6 +201,7 @@ pub(crate) async fn once(
     user: Option<UserId>,
     script_id: Option<&str>,
     transaction: hiroba_lua::Transaction,
+    otherwise: Mode,
 ) -> Result<Issued, Error> {
     let fields = fields_of(&transaction);
     let row = cx.core.table.named(SERVICE.name, KEPT_AS);
@@ -209,7 +216,7 @@ pub(crate) async fn once(
         {
             return Issued::read(&kept);
         }
-        let recorded = recorded(tx, cx, script_id.as_deref(), transaction.clone())?;
+        let recorded = recorded(tx, cx, script_id.as_deref(), transaction.clone(), &otherwise)?;
         let issued = issue(tx, cx, user.as_ref(), recorded)?;
         if let Some(avoider) = avoider.as_ref().filter(|_| issued.error().is_none()) {
             avoider.keep(tx, cx, &issued.text())?;

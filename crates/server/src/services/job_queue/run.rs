@@ -16,7 +16,8 @@ use crate::jobs::Lane;
 use crate::pipeline::{Once, Origin};
 use crate::registry::Registry;
 use crate::scripts::{self, Work};
-use crate::services::{distributor, namespaces};
+use crate::services::distributor::{self, Mode};
+use crate::services::namespaces;
 
 pub(super) fn register(registry: &mut Registry) {
     registry.call(run);
@@ -50,7 +51,9 @@ async fn run_first(cx: Arc<Cx>, namespace: Arc<Namespace>) -> Result<Ran, Error>
             let (args, seed) = (attempt::args(&job), attempt::seed(&job));
             let work = Work { target, args, origin: origin.clone(), random: None, seed };
             let outcome = scripts::run(&core, work).await?;
-            distributor::after_job(&core, &origin, &job.script_id, outcome).await?
+            let mode =
+                Mode::new(namespace.transaction_setting.as_ref(), namespace.transaction_setting_v2.as_ref());
+            distributor::after_job(&core, &origin, &job.script_id, outcome, mode).await?
         }
     };
     if outcome.status >= 300 && once.was_unavailable() {

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::pipeline::Origin;
 use crate::registry::{Answered, Registry, Steps};
 use crate::scripts::{self, Target, Work};
-use crate::services::distributor::{self, Issued};
+use crate::services::distributor::{self, Issued, Mode};
 
 pub(super) fn register(registry: &mut Registry) {
     registry.call_or_within(invoke_script, invoke_script_within);
@@ -40,7 +40,7 @@ fn invoke_script_within(tx: &mut Tx<'_>, cx: &Arc<Cx>, request: &InvokeScript) -
     let user = work.origin.user.clone();
     let mut outcome = scripts::run_within(&cx.core, tx, work)?;
     let Some(transaction) = outcome.transaction.take() else { return Ok(answer(outcome, None)) };
-    let recorded = distributor::recorded(tx, cx, Some(&request.script_id), transaction)?;
+    let recorded = distributor::recorded(tx, cx, Some(&request.script_id), transaction, &Mode::default())?;
     let issued = distributor::issue(tx, cx, user.as_ref(), recorded)?;
     // All or nothing: the transaction in a transaction too.
     if let Some(error) = issued.error() {
@@ -98,7 +98,7 @@ async fn invoke(cx: &Arc<Cx>, work: Work, script_id: Option<&str>) -> Result<Inv
     let user = work.origin.user.clone();
     let mut outcome = scripts::run(&cx.core, work).await?;
     let Some(transaction) = outcome.transaction.take() else { return Ok(answer(outcome, None)) };
-    match distributor::once(cx, user, script_id, transaction).await {
+    match distributor::once(cx, user, script_id, transaction, Mode::default()).await {
         Ok(issued) => Ok(answer(outcome, Some(issued))),
         // What the script recorded can never run: that is the script's failure.
         Err(Error::Refused(error)) => {
