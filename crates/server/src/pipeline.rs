@@ -246,7 +246,7 @@ impl Pipeline {
         }
         let cx = Arc::new(cx);
         let call = Call { cx: Arc::clone(&cx), request, avoider };
-        let answer = with_metadata(&cx, handler.run(&self.core.store, call).await?);
+        let answer = handler.run(&self.core.store, call).await?;
         if let Some(once) = &cx.once {
             // The answer of the whole is kept by now.
             let (forgetting, made) = (Arc::clone(&cx), once.made());
@@ -422,7 +422,7 @@ fn context_stack(fields: &mut Fields) -> Option<Arc<str>> {
 }
 
 /// The answer with what scripts of the call set off (BEHAVIOUR T-12).
-fn with_metadata(cx: &Cx, answer: String) -> String {
+pub(crate) fn with_metadata(cx: &Cx, answer: String) -> String {
     let transactions = std::mem::take(&mut *cx.transactions.lock());
     if transactions.is_empty() {
         return answer;

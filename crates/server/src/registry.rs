@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::cx::{Cx, found};
 use crate::error::Error;
-use crate::pipeline::Avoider;
+use crate::pipeline::{Avoider, with_metadata};
 use crate::services::namespaces::{NamespaceData, cached, read};
 
 /// How often a call is made again that a twin was faster than.
@@ -165,7 +165,7 @@ impl<O: Operation> AnyHandler for Handler<O> {
             {
                 return Ok(kept);
             }
-            let answer = json(&within(tx, &call.cx, &request.0)?)?;
+            let answer = with_metadata(&call.cx, json(&within(tx, &call.cx, &request.0)?)?);
             if let Some(avoider) = &call.avoider {
                 avoider.keep(tx, &call.cx, &answer)?;
             }
@@ -182,15 +182,15 @@ async fn write<A: Serialize + Send + 'static>(
     handle: impl Fn(&mut Tx<'_>) -> Result<A, Error> + Send + Sync + 'static,
 ) -> Result<String, Error> {
     let Some(avoider) = avoider else {
-        let dry_run = cx.dry_run;
+        let (dry_run, writing) = (cx.dry_run, Arc::clone(&cx));
         let transaction = move |tx: &mut Tx<'_>| {
-            cx.entropy.restart();
+            writing.entropy.restart();
             handle(tx)
         };
         let answer =
             if dry_run { store.dry_run(transaction).await? } else { store.write(transaction).await? };
         // Written here and not in the transaction: the store's writer has better things to do.
-        return json(&answer);
+        return Ok(with_metadata(&cx, json(&answer)?));
     };
     let (engine, handle) = (store.engine(), Arc::new(handle));
     let mut attempts = 0;
@@ -229,7 +229,7 @@ async fn write_once<A: Serialize + Send + 'static>(
         {
             return Ok(kept);
         }
-        let answer = json(&handle(tx)?)?;
+        let answer = with_metadata(&writing, json(&handle(tx)?)?);
         avoider.keep(tx, &writing, &answer)?;
         Ok(answer)
     };

@@ -7,8 +7,8 @@ use hiroba_api::contract::{Credentials, Fields, Row};
 use hiroba_api::error::ApiError;
 use hiroba_store::Tx;
 
+use super::Pipeline;
 use super::inside::Origin;
-use super::{Pipeline, with_metadata};
 use crate::error::Error;
 
 impl Pipeline {
@@ -27,10 +27,8 @@ impl Pipeline {
         let started = Instant::now();
         let handle = |tx: &mut Tx<'_>| {
             let call = self.call_of(row, fields, credentials, origin)?;
-            let cx = std::sync::Arc::clone(&call.cx);
             let handler = &self.handlers[usize::from(row.id.0)];
-            let answer = handler.within(tx, call).unwrap_or_else(|| Err(cannot_be_part(row).into()))?;
-            Ok(with_metadata(&cx, answer))
+            handler.within(tx, call).unwrap_or_else(|| Err(cannot_be_part(row).into()))
         };
         let answer = match tx.part(handle) {
             Ok(answer) => Ok(answer),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hiroba_api::contract::{Credentials, Fields, Row, RowId, Table, Variant};
+use hiroba_api::contract::{Credentials, Fields, Row, RowId, Table};
 use hiroba_api::distributor::SERVICE;
 use hiroba_api::error::{ApiError, ErrorItem, Status};
 use hiroba_api::names::UserId;
@@ -17,6 +17,13 @@ use crate::pipeline::{Core, Origin};
 
 /// The action whose answer says by `code` what became of it.
 const INVOKE_SCRIPT: &str = "Gs2Script:InvokeScript";
+
+impl Ready {
+    /// Its request as JSON text.
+    pub(super) fn request(&self) -> String {
+        Value::Object(self.fields.clone()).to_string()
+    }
+}
 
 /// What an action is to a transaction (BEHAVIOUR DT-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +45,7 @@ impl Actions {
     /// nobody is kept from the others. Identifier and Auth have none, since their answers hold secrets.
     pub(super) fn new(table: &Table) -> Actions {
         let names_player = |row: &&Row| {
-            let by_user = row.variant == Variant::ByUser || row.name.ends_with("ByUserId");
-            (by_user || row.action == INVOKE_SCRIPT)
+            (row.name.ends_with("ByUserId") || row.action == INVOKE_SCRIPT)
                 && !matches!(row.declaration.service.name, "identifier" | "auth")
         };
         Actions(table.rows().iter().filter(names_player).map(|row| (row.action.clone(), row.id)).collect())
@@ -102,47 +108,75 @@ pub(super) fn named_user(ready: &Ready) -> Option<UserId> {
 
 /// Replaces the placeholders of a request: `#{userId}` and those that have a value; others stay as they are (BEHAVIOUR DT-03).
 ///
-/// Within a JSON text a value is written as part of that text; elsewhere only a number or a truth value takes a placeholder's
-/// place, so that no value can add members to the request.
+/// A value never is more than a value: it is written into the texts of the JSON text, also into those of a JSON text within a text,
+/// such as the arguments of a script. Outside of texts only a number or a truth value takes a placeholder's place.
 pub(super) fn replaced(request: &str, user: Option<&str>, values: &Values) -> String {
-    let mut replaced = String::with_capacity(request.len());
-    let (mut rest, mut in_text) = (request, false);
-    while let Some(place) = rest.find(['"', '\\', '#']) {
-        replaced.push_str(&rest[..place]);
-        let (mark, after) = rest[place..].split_at(1);
-        rest = after;
-        if mark == "\\" {
-            // Whatever is escaped is no mark.
-            let length = rest.chars().next().map_or(0, char::len_utf8);
-            replaced.push_str(mark);
-            replaced.push_str(&rest[..length]);
-            rest = &rest[length..];
-            continue;
-        }
-        if mark == "\"" {
-            in_text = !in_text;
-        } else if let Some((name, after)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-            let value = if name == "userId" { user } else { values.get(name).map(String::as_str) };
-            if let Some(value) = value.and_then(|value| written(value, in_text)) {
-                replaced.push_str(&value);
-                rest = after;
-                continue;
-            }
-        }
-        replaced.push_str(mark);
+    if !request.contains("#{") {
+        return request.to_owned();
     }
-    replaced.push_str(rest);
-    replaced
+    let value = |name: &str| if name == "userId" { user } else { values.get(name).map(String::as_str) };
+    in_json(request, &value).unwrap_or_else(|| request.to_owned())
 }
 
-/// A value as it stands in a JSON text, or by itself.
-fn written(value: &str, in_text: bool) -> Option<String> {
-    if in_text {
-        let quoted = Value::from(value).to_string();
-        return Some(quoted[1..quoted.len() - 1].to_owned());
+/// Replaces within a JSON text; `None` when it is none.
+fn in_json<'v>(text: &str, value: &impl Fn(&str) -> Option<&'v str>) -> Option<String> {
+    let mut json: Value = serde_json::from_str(&bare(text, value)).ok()?;
+    in_texts(&mut json, value);
+    Some(json.to_string())
+}
+
+/// Replaces within every text of a JSON value.
+fn in_texts<'v>(json: &mut Value, value: &impl Fn(&str) -> Option<&'v str>) {
+    match json {
+        Value::String(text) if text.contains("#{") => {
+            let is_json = text.trim_start().starts_with(['{', '[']);
+            let inner = if is_json { in_json(text, value) } else { None };
+            *text = inner.unwrap_or_else(|| spliced(text, |_, name| value(name).map(str::to_owned)));
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|element| in_texts(element, value)),
+        Value::Object(members) => members.values_mut().for_each(|member| in_texts(member, value)),
+        _ => {}
     }
-    let alone = serde_json::from_str::<Value>(value).ok()?;
-    (alone.is_number() || alone.is_boolean()).then(|| alone.to_string())
+}
+
+/// Replaces placeholders that stand outside of the texts of a JSON text.
+fn bare<'v>(json: &str, value: &impl Fn(&str) -> Option<&'v str>) -> String {
+    let (mut in_text, mut escaped, mut seen) = (false, false, 0);
+    spliced(json, |place, name| {
+        for byte in &json.as_bytes()[seen..place] {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = in_text,
+                b'"' => in_text = !in_text,
+                _ => {}
+            }
+        }
+        seen = place;
+        let alone = serde_json::from_str::<Value>(value(name).filter(|_| !in_text)?).ok()?;
+        (alone.is_number() || alone.is_boolean()).then(|| alone.to_string())
+    })
+}
+
+/// A text with its placeholders, of which each is told by its place and name, replaced by what they are to be.
+fn spliced(text: &str, mut value: impl FnMut(usize, &str) -> Option<String>) -> String {
+    let (mut spliced, mut rest) = (String::with_capacity(text.len()), 0);
+    while let Some(found) = text[rest..].find("#{") {
+        let place = rest + found;
+        let name = text[place + 2..].split_once('}').map(|(name, _)| name);
+        spliced.push_str(&text[rest..place]);
+        match name.and_then(|name| Some((value(place, name)?, place + name.len() + 3))) {
+            Some((value, end)) => {
+                spliced.push_str(&value);
+                rest = end;
+            }
+            None => {
+                spliced.push_str("#{");
+                rest = place + 2;
+            }
+        }
+    }
+    spliced.push_str(&text[rest..]);
+    spliced
 }
 
 /// What became of an action.
@@ -183,11 +217,18 @@ fn judged(row: &Row, answer: Outcome) -> Outcome {
     Err(ApiError { status, items: items.filter(|items| !items.is_empty()).unwrap_or_else(failed) })
 }
 
+/// The placeholders of an expression's own actions were replaced with those of the whole: their values are not looked for
+/// placeholders again.
+fn origin_for(row: &Row, origin: Origin) -> Origin {
+    let is_expression = row.declaration.component == "expression";
+    Origin { context_stack: origin.context_stack.filter(|_| !is_expression), ..origin }
+}
+
 /// Calls an action inside of a running transaction. When it fails, what it had written is taken back.
 pub(super) fn within(tx: &mut Tx<'_>, core: &Core, ready: Ready, origin: Origin) -> Result<Outcome, Error> {
     let pipeline = core.road.get().ok_or(StoreError::Closed)?;
     let row = core.table.row(ready.row);
-    let credentials = Credentials::default();
+    let (credentials, origin) = (Credentials::default(), origin_for(row, origin));
     // A script that fails has its calls taken back with it.
     let made = tx.part(|tx| {
         let answer = pipeline.call_within(tx, row, ready.fields, credentials, origin)?;
@@ -204,6 +245,7 @@ pub(super) fn within(tx: &mut Tx<'_>, core: &Core, ready: Ready, origin: Origin)
 pub(super) async fn apart(core: &Arc<Core>, ready: Ready, origin: Origin) -> Result<Outcome, Error> {
     let pipeline = core.road.get().ok_or(StoreError::Closed)?;
     let row = core.table.row(ready.row);
+    let origin = origin_for(row, origin);
     let answer = pipeline.call_inside(row, ready.fields, Credentials::default(), origin).await;
     Ok(judged(row, answer))
 }
@@ -218,9 +260,16 @@ mod tests {
     use super::*;
 
     fn values() -> Values {
-        [("count", "10"), ("name", "a\"b\\"), ("evil", "1,\"userId\":\"other\""), ("userId", "x")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into()
+        [
+            ("count", "10"),
+            ("name", "a\"b\\"),
+            ("evil", "1,\"userId\":\"other\""),
+            ("inner", "x\",\"admin\":true,\"y\":\""),
+            ("other", "#{count}"),
+            ("userId", "x"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
     }
 
     /// BEHAVIOUR DT-03.
@@ -229,11 +278,20 @@ mod tests {
         let replaced = |request| replaced(request, Some("u-1"), &values());
         assert_eq!(replaced(r##"{"userId":"#{userId}"}"##), r#"{"userId":"u-1"}"#);
         assert_eq!(replaced(r##"{"a":"<#{count}#{count}>"}"##), r#"{"a":"<1010>"}"#);
-        assert_eq!(replaced(r##"{"a":#{count}}"##), r#"{"a":10}"#);
-        // Unknown ones, and what only looks like one, stay.
-        for request in
-            [r##"{"a":"#{unknown} #count} # #{"}"##, r##"{"a":#{name}}"##, r##"{"a":"\"#"}"##, "#", ""]
-        {
+        assert_eq!(replaced(r##"{"a":#{count},"b":["#{count}",#{count}]}"##), r#"{"a":10,"b":["10",10]}"#);
+        assert_eq!(replaced(r##"{"a":"{\"n\":#{count}}"}"##), r#"{"a":"{\"n\":10}"}"#);
+        // Once: a value is not looked for placeholders.
+        assert_eq!(replaced(r##"{"a":"#{other}"}"##), r##"{"a":"#{count}"}"##);
+        // Unknown ones, and what only looks like one, stay; and what is no JSON.
+        for request in [
+            r##"{"a":"#{unknown} #count} # #{"}"##,
+            r##"{"a":#{name}}"##,
+            r##"{"a":"\"#"}"##,
+            r##"{"#{count}":1}"##,
+            "#{",
+            "#",
+            "",
+        ] {
             assert_eq!(replaced(request), request);
         }
         assert_eq!(super::replaced(r##"{"a":"#{userId}"}"##, None, &values()), r##"{"a":"#{userId}"}"##);
@@ -246,8 +304,15 @@ mod tests {
         assert_eq!(replaced(r##"{"a":"#{name}"}"##), r#"{"a":"a\"b\\"}"#);
         assert_eq!(replaced(r##"{"a":#{evil}}"##), r##"{"a":#{evil}}"##);
         let read: Value = serde_json::from_str(&replaced(r##"{"a":"\"#{evil}"}"##)).unwrap();
-        assert_eq!(read["a"], "\"1,\"userId\":\"other\"");
-        assert_eq!(read.as_object().unwrap().len(), 1);
+        assert_eq!(read, serde_json::json!({ "a": "\"1,\"userId\":\"other\"" }));
+        // In a JSON text within a text, at any depth.
+        let deepest = serde_json::json!({ "name": "#{inner}" }).to_string();
+        let deeper = serde_json::json!([{ "args": deepest }]).to_string();
+        let read: Value =
+            serde_json::from_str(&replaced(&serde_json::json!({ "jobs": deeper }).to_string())).unwrap();
+        let deeper: Value = serde_json::from_str(read["jobs"].as_str().unwrap()).unwrap();
+        let deepest: Value = serde_json::from_str(deeper[0]["args"].as_str().unwrap()).unwrap();
+        assert_eq!(deepest, serde_json::json!({ "name": "x\",\"admin\":true,\"y\":\"" }));
     }
 
     #[test]
@@ -265,9 +330,12 @@ mod tests {
         ] {
             assert!(actions.contains_key(action), "{action}");
         }
-        for action in
-            ["Gs2JobQueue:CreateNamespace", "Gs2Script:DebugInvoke", "Gs2Auth:IssueTimeOffsetTokenByUserId"]
-        {
+        for action in [
+            "Gs2JobQueue:CreateNamespace",
+            "Gs2Script:DebugInvoke",
+            "Gs2Auth:IssueTimeOffsetTokenByUserId",
+            "Gs2Distributor:RunTransaction",
+        ] {
             assert!(!actions.contains_key(action), "{action}");
         }
     }

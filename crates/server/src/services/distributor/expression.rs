@@ -112,7 +112,7 @@ fn if_expression_by_user_id(
 /// Whether an error says that the action could not be asked, not that what it asks for does not hold.
 fn is_fault(error: &ApiError) -> bool {
     error.status.code() >= 500
-        || error.items.iter().any(|item| item.component.starts_with("distributor.transaction"))
+        || error.items.iter().any(|item| item.message.starts_with("distributor.transaction."))
 }
 
 fn and_expression_by_user_id(

@@ -29,6 +29,10 @@ use crate::services::namespaces;
 const KEPT_AS: &str = "runTransaction";
 /// Jobs that one push may have (BEHAVIOUR J-10).
 const PUSHED_MAX: usize = 10;
+/// Characters of the arguments of a job that is pushed (BEHAVIOUR J-11).
+const JOB_ARGS_CHARS_MAX: usize = 131_072;
+/// Characters of a sheet that can be run.
+const SHEET_CHARS_MAX: usize = 5_242_880;
 
 /// A transaction that a script made, and how it is to run.
 #[derive(Debug, Clone)]
@@ -136,7 +140,16 @@ pub(crate) fn issue(
         } else {
             issued.transaction.clone()
         };
-        issued.sheet = Some(sheet::sign(tx, cx, user, &one, mode.key_id.as_deref())?);
+        let signed = sheet::sign(tx, cx, user, &one, mode.key_id.as_deref())?;
+        let chars = signed.0.chars().count();
+        if chars > SHEET_CHARS_MAX {
+            let detail = format!(
+                "the sheet of a transaction has at most {SHEET_CHARS_MAX} characters, this one {chars}"
+            );
+            let (service, model) = (SERVICE.name, "transaction");
+            return Err(ApiError::bad_request(service, model, "stampSheet", "tooLong", detail).into());
+        }
+        issued.sheet = Some(signed);
     } else if mode.atomic && !mode.later {
         let ran = together::run(tx, cx, user, &distributor, issued.transaction.clone())?;
         issued.result = Some(script_result(ran));
@@ -253,8 +266,9 @@ fn refuse(member: &str, detail: &str) -> Error {
     ApiError::bad_request(SERVICE.name, "transaction", member, "invalid", detail).into()
 }
 
-/// Replaces the placeholders, and refuses what can never run: whoever wrote it learns it now.
-fn prepared(
+/// Replaces the placeholders and says for whom each action is where it does not, and refuses what can never run: whoever wrote it
+/// learns it now.
+pub(super) fn prepared(
     cx: &Cx,
     user: Option<&UserId>,
     mut transaction: Transaction,
@@ -262,8 +276,9 @@ fn prepared(
 ) -> Result<Transaction, Error> {
     let user = user.map(UserId::as_str);
     let prepare = |role, name: &str, request: &mut String| {
-        *request = action::replaced(request, user, values);
-        action::row(&cx.core, role, name).map(|_| ())
+        let ready = action::ready(&cx.core, role, (name, &action::replaced(request, user, values)), user)?;
+        *request = ready.request();
+        Ok::<_, ApiError>(())
     };
     for item in &mut transaction.verify_actions {
         prepare(Role::Verify, &item.action, &mut item.request)?;
@@ -299,6 +314,16 @@ fn by_jobs(
     let mut jobs = Vec::with_capacity(transaction.acquire_actions.len());
     for item in &transaction.acquire_actions {
         let row = action::row(&cx.core, Role::Acquire, &item.action)?;
+        let chars = item.request.chars().count();
+        if chars > JOB_ARGS_CHARS_MAX {
+            let detail = format!(
+                "the request of an acquire action that runs as a job has at most {JOB_ARGS_CHARS_MAX} characters, this one of \
+                 `{}` {chars}",
+                item.action
+            );
+            let (service, model) = (SERVICE.name, "transaction");
+            return Err(ApiError::bad_request(service, model, "request", "tooLong", detail).into());
+        }
         let script = crate::scripts::built_in(&cx.project, row);
         jobs.push(json!({ "scriptId": script, "args": item.request }));
     }

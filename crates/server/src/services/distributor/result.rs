@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use hiroba_api::contract::{Field, Item, UnixMillis};
+use hiroba_api::contract::{At, Field, Item, UnixMillis};
 use hiroba_api::distributor::{
     GetStampSheetResult, GetTransactionResult, Namespaces, RunTransaction, SERVICE, StampSheetResult,
-    TransactionResult,
+    TransactionId, TransactionResult,
 };
 use hiroba_api::error::ApiError;
 use hiroba_api::script::Transaction;
 use hiroba_store::{Row, Tx, params};
 
-use super::together;
+use super::{Context, action, together};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::json;
@@ -225,9 +225,22 @@ fn run_transaction(
         return Err(ApiError::bad_request(service, model, "ownerId", "invalid", detail).into());
     }
     namespaces::require::<Namespaces>(tx, cx, &request.namespace_name)?;
-    let transaction = given(&request.transaction)?;
+    let user = Some(cx.user()?.as_str());
+    let transaction = with_values(cx, user, given(&request.transaction)?);
     let ran = together::run(tx, cx, cx.user()?, &request.namespace_name, transaction)?;
     Ok(Item { item: ran })
+}
+
+/// Replaces the placeholders of a transaction. What can never run is the result of its action, as what fails is.
+fn with_values(cx: &Cx, user: Option<&str>, mut transaction: Transaction) -> Transaction {
+    let values = Context::of(cx).values(user);
+    let verify = transaction.verify_actions.iter_mut().map(|item| &mut item.request);
+    let consume = transaction.consume_actions.iter_mut().map(|item| &mut item.request);
+    let acquire = transaction.acquire_actions.iter_mut().map(|item| &mut item.request);
+    for request in verify.chain(consume).chain(acquire) {
+        *request = action::replaced(request, user, &values);
+    }
+    transaction
 }
 
 /// Reads a transaction that a caller gives; an absent list is an empty one.
@@ -247,15 +260,15 @@ fn given(text: &str) -> Result<Transaction, Error> {
             }
         }
     }
-    let at = hiroba_api::contract::At {
-        service: SERVICE.name,
-        model: "transaction",
-        member: "transaction",
-        range: None,
-    };
+    let at = At { service: SERVICE.name, model: "transaction", member: "transaction", range: None };
     let mut errors = Vec::new();
     let read = Transaction::read(value, &at, &mut errors);
-    read.ok_or_else(|| ApiError { status: hiroba_api::Status::BadRequest, items: errors }.into())
+    if let Some(transaction) = &read {
+        let id = At { model: "transaction", member: "transactionId", ..at };
+        TransactionId::read(transaction.transaction_id.as_str().into(), &id, &mut errors);
+    }
+    read.filter(|_| errors.is_empty())
+        .ok_or_else(|| ApiError { status: hiroba_api::Status::BadRequest, items: errors }.into())
 }
 
 /// Forgets some old results; says how many.

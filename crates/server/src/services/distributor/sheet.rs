@@ -236,10 +236,8 @@ async fn run(cx: &Arc<Cx>, namespace: Option<&NamespaceName>, step: Step) -> Res
     if let Some(kept) = kept {
         return Ok(Ok(kept));
     }
-    let values = Context::of(cx).values(step.user.as_deref());
-    let args = action::replaced(&step.args, step.user.as_deref(), &values);
     let user = step.user.as_deref();
-    let ready = match action::ready(core, step.role, (&step.action, &args), user) {
+    let ready = match action::ready(core, step.role, (&step.action, &step.args), user) {
         Ok(ready) => ready,
         Err(error) => return Ok(Err(error)),
     };

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::action::{self, Outcome, Role};
 use super::result::{self, Place};
-use super::{Context, setting};
+use super::setting;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::pipeline::Origin;
@@ -25,7 +25,7 @@ struct Results {
     acquire: Vec<AcquireActionResult>,
 }
 
-/// Runs a transaction, keeps its result and tells the player. What it did is taken back when an action fails; the result is kept
+/// Runs a transaction whose placeholders are replaced, keeps its result and tells the player. What it did is taken back when an action fails; the result is kept
 /// all the same.
 ///
 /// A transaction that succeeded is not run again: its result is answered (BEHAVIOUR DT-21).
@@ -112,40 +112,37 @@ fn actions(
     results: &mut Results,
 ) -> Result<(), Error> {
     let user = origin.user.as_deref();
-    let values = Context::of(cx).values(user);
-    let call = |tx: &mut Tx<'_>, role, name: &str, request: &str| -> Result<(String, Outcome), Error> {
-        let request = action::replaced(request, user, &values);
-        let outcome = match action::ready(&cx.core, role, (name, &request), user) {
-            Ok(ready) => action::within(tx, &cx.core, ready, origin.clone())?,
-            Err(error) => Err(error),
-        };
-        Ok((request, outcome))
+    let call = |tx: &mut Tx<'_>, role, name: &str, request: &str| -> Result<Outcome, Error> {
+        match action::ready(&cx.core, role, (name, request), user) {
+            Ok(ready) => action::within(tx, &cx.core, ready, origin.clone()),
+            Err(error) => Ok(Err(error)),
+        }
     };
     for item in transaction.verify_actions {
-        let (request, outcome) = call(tx, Role::Verify, &item.action, &item.request)?;
+        let outcome = call(tx, Role::Verify, &item.action, &item.request)?;
         results.verify.push(VerifyActionResult {
             action: item.action,
-            verify_request: request,
+            verify_request: item.request,
             status_code: Some(action::code(&outcome)),
             verify_result: Some(action::text(&outcome)),
         });
         outcome?;
     }
     for item in transaction.consume_actions {
-        let (request, outcome) = call(tx, Role::Consume, &item.action, &item.request)?;
+        let outcome = call(tx, Role::Consume, &item.action, &item.request)?;
         results.consume.push(ConsumeActionResult {
             action: item.action,
-            consume_request: request,
+            consume_request: item.request,
             status_code: Some(action::code(&outcome)),
             consume_result: Some(action::text(&outcome)),
         });
         outcome?;
     }
     for item in transaction.acquire_actions {
-        let (request, outcome) = call(tx, Role::Acquire, &item.action, &item.request)?;
+        let outcome = call(tx, Role::Acquire, &item.action, &item.request)?;
         results.acquire.push(AcquireActionResult {
             action: item.action,
-            acquire_request: request,
+            acquire_request: item.request,
             status_code: Some(action::code(&outcome)),
             acquire_result: Some(action::text(&outcome)),
         });
