@@ -11,6 +11,7 @@ from harness.gateway import SET_USER_ID_BY_USER_ID, Sessions
 from harness.github import Hub
 from harness.jobs import Gate, Queue, Scripts
 from harness.sdk import NotFound, Sdk, TRANSPORTS, open_sessions, succeeded
+from harness.transactions import MODES, Sheet, Shop, transaction_setting
 from harness.wire import Rest, Socket
 
 
@@ -208,6 +209,70 @@ def member(request, sdk, make_chat):
 def backend(sdk, make_chat):
     """As `member`, for tests of what only the server calls."""
     return Member(sdk, make_chat())
+
+
+@pytest.fixture
+def make_distributor(admin):
+    """Makes Distributor namespaces that go away with the test."""
+    yield from _make_namespaces(admin.distributor)
+
+
+@pytest.fixture
+def discard_distributor(admin):
+    """As `discard_namespace`, of Distributor."""
+    yield from _discard_namespace(admin.distributor)
+
+
+@pytest.fixture
+def make_shop(environment, namespace, make_distributor, make_queue, make_scripts):
+    """Makes places where scripts make transactions, which run as the given members of the setting say."""
+
+    def make(distributor=None, queue=None, **members):
+        distributor, queue = distributor or make_distributor(), queue or make_queue()
+        setting = transaction_setting(environment, distributor, queue, **members)
+        return Shop(make_scripts(transaction_setting=setting), namespace, distributor, queue)
+
+    return make
+
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    """The members of a setting, one after the other of the ways in which transactions run."""
+    return MODES[request.param]
+
+
+@pytest.fixture
+def shop(make_shop, mode):
+    """A place where transactions run in each of the modes."""
+    return make_shop(**mode)
+
+
+@pytest.fixture
+def market(make_shop):
+    """A place whose transactions clients run."""
+    return make_shop()
+
+
+@pytest.fixture
+def purse(market):
+    return market.purse()
+
+
+@pytest.fixture(params=["namespace", "without namespace"])
+def issue(request, sdk, market):
+    """Makes a transaction and gives its sheet, to be run in either way (DT-19)."""
+    where = market.distributor if request.param == "namespace" else None
+
+    def issue_(purse, verify=(), consume=(), acquire=(), **fields):
+        return Sheet(sdk, market.make(purse, verify, consume, acquire, **fields), where)
+
+    return issue_
+
+
+@pytest.fixture
+def trade(issue, purse):
+    """The sheet of a player who needs a ticket and pays one coin for one sword."""
+    return issue(purse, [purse.has("ticket")], [purse.loses("coin")], [purse.gains("sword")])
 
 
 @pytest.fixture
