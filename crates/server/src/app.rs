@@ -16,6 +16,7 @@ use crate::cluster::{Cluster, ClusterMetrics};
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::files::Files;
 use crate::hub::{Hub, HubMetrics, Limits};
 use crate::jobs::{self, JobMetrics, Jobs};
 use crate::metrics::{Metrics, StoreMetrics};
@@ -28,6 +29,7 @@ use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, noti
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
 use crate::services::triggers::{self, Subject};
+use crate::services::user_data::{UserData, UserDataMetrics};
 use crate::transport::Listener;
 use crate::{services, sweeper, vault};
 
@@ -41,6 +43,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "jobs", sql: include_str!("../migrations/0003_jobs.sql") },
     Migration { version: 4, name: "chat", sql: include_str!("../migrations/0004_chat.sql") },
     Migration { version: 5, name: "masters", sql: include_str!("../migrations/0005_masters.sql") },
+    Migration { version: 6, name: "user data", sql: include_str!("../migrations/0006_user_data.sql") },
 ];
 
 impl Core {
@@ -86,7 +89,10 @@ impl App {
         let table = Arc::new(hiroba_api::table());
         let (hub_metrics, mobile_metrics) = (HubMetrics::default(), MobileMetrics::default());
         let (runtime, job_metrics) = (tokio::runtime::Handle::current(), JobMetrics::default());
-        let chat_metrics = ChatMetrics::default();
+        let (chat_metrics, user_data_metrics) = (ChatMetrics::default(), UserDataMetrics::default());
+        let (settings, timing) = (config.clone(), clock.clone());
+        let files = tokio::task::spawn_blocking(move || Files::new(&settings, timing)).await?;
+        let files = files.context("opening the files of user data")?;
         let (hub, closed) = Hub::new(Limits::new(&config), hub_metrics.clone());
         let cluster_metrics = ClusterMetrics::default();
         let cluster = match &config.nats_url {
@@ -113,6 +119,7 @@ impl App {
                 &mobile_metrics,
                 &job_metrics,
                 &chat_metrics,
+                &user_data_metrics,
             ),
             hub,
             cluster,
@@ -126,6 +133,8 @@ impl App {
             eventbridge: EventBridge::new(eventbridge(&config)).context("setting Amazon EventBridge up")?,
             hashing: Semaphore::new(HASHES_MAX),
             masters: MasterCache::default(),
+            files,
+            user_data: UserData::new(&key, config.user_data_upload_bytes_max, user_data_metrics.clone()),
             urls: Urls { public: config.public_url.clone(), ..Urls::default() },
             table,
         });
@@ -226,6 +235,7 @@ impl App {
         // Nobody listens any more when everything has ended by itself.
         let _ = self.stop.send(true);
         self.listener.finished().await;
+        UserData::stop(&self.core).await;
         Jobs::stop(&self.core).await;
         self.core.scripts.finished().await;
         drop(self.pipeline);

@@ -18,6 +18,7 @@ use crate::hub::HubMetrics;
 use crate::jobs::JobMetrics;
 use crate::services::chat::ChatMetrics;
 use crate::services::gateway::MobileMetrics;
+use crate::services::user_data::UserDataMetrics;
 
 /// Upper bounds of latency buckets in seconds.
 const LATENCY_SECONDS: [f64; 12] =
@@ -110,6 +111,7 @@ impl Metrics {
         mobile: &MobileMetrics,
         jobs: &JobMetrics,
         chat: &ChatMetrics,
+        user_data: &UserDataMetrics,
     ) -> Metrics {
         let rows = table.rows().iter().map(|_| RowMetrics::default()).collect();
         let mut metrics = Metrics {
@@ -124,6 +126,7 @@ impl Metrics {
             swept_mutexes: Counter::default(),
         };
         let registry = &mut metrics.registry;
+        user_data.register(registry);
         registry.register("calls", "Calls by operation and status", metrics.calls.clone());
         registry.register(
             "call_seconds",

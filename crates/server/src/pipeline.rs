@@ -31,6 +31,7 @@ use crate::cluster::Cluster;
 use crate::cx::Cx;
 use crate::entropy::request_id;
 use crate::error::Error;
+use crate::files::Files;
 use crate::hub::{Command, Hub};
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
@@ -41,6 +42,7 @@ use crate::services::chat::Chat;
 use crate::services::gateway::{Mobile, Warned};
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
+use crate::services::user_data::UserData;
 use crate::vault::Vault;
 
 /// Every statement of the pipeline, for the test that prepares them.
@@ -89,6 +91,10 @@ pub(crate) struct Core {
     pub(crate) masters: MasterCache,
     /// Where the server is reached.
     pub(crate) urls: Urls,
+    /// Files of user data.
+    pub(crate) files: Files,
+    /// The tasks on user data of this node.
+    pub(crate) user_data: UserData,
 }
 
 /// Where the server is reached, for the URLs that it answers.

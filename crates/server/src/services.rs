@@ -12,6 +12,7 @@ mod page;
 pub(crate) mod script;
 pub(crate) mod triggers;
 pub(crate) mod uploads;
+pub(crate) mod user_data;
 
 use crate::registry::Registry;
 
@@ -38,6 +39,7 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     gateway::firebase::sql::ALL,
     gateway::node::sql::ALL,
     gateway::session::sql::ALL,
+    gateway::user_data::sql::ALL,
     identifier::attachment::sql::ALL,
     identifier::credential::sql::ALL,
     identifier::login::sql::ALL,
@@ -48,6 +50,7 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     job_queue::dead_letter::sql::ALL,
     job_queue::job::sql::ALL,
     job_queue::result::sql::ALL,
+    job_queue::user_data::sql::ALL,
     lock::mutex::sql::ALL,
     script::source::sql::ALL,
 ];
