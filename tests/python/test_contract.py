@@ -339,7 +339,9 @@ class TestTimeOffsetToken:
         token = sdk.auth.issue_time_offset_token_by_user_id(user_id="user-1", time_offset=1).token
         fields = operation.sample(userId="user-1", timeOffsetToken=token)
         messages = [message for _kind, message in outcome(sdk, operation, fields)]
-        assert messages in ([], [missing_namespace(operation)], ["script.script.script.error.notFound"])
+        data = f"{operation.service}.userData."
+        assert messages in ([], [missing_namespace(operation)], ["script.script.script.error.notFound"],
+                            [data + "userData.error.notFound"], [data + "uploadToken.error.invalid"])
 
 
 class TestManyErrors:

@@ -120,7 +120,7 @@ macro_rules! user_data_operations {
             repeatable, answer = $crate::contract::Empty)]
         pub struct ImportUserDataByUserId {
             /// Token of the upload.
-            #[field(0..=1024)]
+            #[field(1..=1024)]
             pub upload_token: String,
         }
 
@@ -133,7 +133,7 @@ macro_rules! user_data_operations {
             component = "namespace", answer = $crate::user_data::UserDataFile)]
         pub struct CheckImportUserDataByUserId {
             /// Token of the upload.
-            #[field(0..=1024)]
+            #[field(1..=1024)]
             pub upload_token: String,
         }
 

@@ -68,6 +68,7 @@ pub struct App {
     listener: Listener,
     credential: Credential,
     credential_is_new: bool,
+    data_folder: std::path::PathBuf,
     stop: watch::Sender<bool>,
     /// Ends what sockets need until the last one has closed.
     leave: watch::Sender<bool>,
@@ -155,7 +156,18 @@ impl App {
             tokio::spawn(node::run(Arc::clone(&core), closed, leaving)),
         ];
         let listener = Listener::start(&config, Arc::clone(&pipeline), stopping).await?;
-        Ok(App { core, pipeline, listener, credential, credential_is_new, stop, leave, background })
+        let data_folder = config.data_dir;
+        Ok(App {
+            core,
+            pipeline,
+            listener,
+            credential,
+            credential_is_new,
+            data_folder,
+            stop,
+            leave,
+            background,
+        })
     }
 
     /// Address that the server listens on.
@@ -177,6 +189,11 @@ impl App {
     /// Whether the credential was made by this start.
     pub fn credential_is_new(&self) -> bool {
         self.credential_is_new
+    }
+
+    /// Folder of the embedded store and of the server's files.
+    pub fn data_folder(&self) -> &std::path::Path {
+        &self.data_folder
     }
 
     /// Removes what has expired now instead of at the next period, for tests.

@@ -221,10 +221,6 @@ async fn import<S: UserDataModels>(cx: Arc<Cx>, request: Arc<S::Import>) -> Resu
         return Ok(Empty);
     }
     let which = data.which(&cx, Kind::Import, S::import_token(&request))?;
-    if which.token_hash.is_empty() {
-        let detail = "`uploadToken` must be the one that prepareImportUserDataByUserId answered";
-        return Err(ApiError::bad_request(S::SERVICE.name, MODEL, "uploadToken", "require", detail).into());
-    }
     let task = task::start(&cx, which).await?;
     run(task, |step| import::run(cx, data, step)).await
 }

@@ -28,3 +28,4 @@ mod second_factor;
 mod statements;
 mod time_offsets;
 mod tokens;
+mod user_data;

@@ -387,3 +387,115 @@ impl Content {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A file of these bytes that has no name.
+    fn file(bytes: &[u8]) -> File {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("hiroba-archive-{}-{number}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file
+    }
+
+    fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let (mut writer, mut bytes) = (Writer::default(), Vec::new());
+        for (name, content) in files {
+            writer.begin(name).unwrap();
+            for part in content.chunks(1000) {
+                writer.write(part).unwrap();
+                bytes.append(&mut writer.take());
+            }
+        }
+        writer.finish().unwrap();
+        bytes.append(&mut writer.take());
+        bytes
+    }
+
+    fn read_all(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        let archive = Archive::open(file(bytes))?;
+        let read = |entry: &Entry| Ok((entry.name.clone(), archive.read(entry)?.whole(1 << 20)?));
+        archive.entries().iter().map(read).collect()
+    }
+
+    #[test]
+    fn what_is_cut_off_or_changed_is_refused() {
+        let text = "a line\n".repeat(500);
+        let whole = archive(&[("a/b.jsonl", text.as_bytes()), ("c", b"")]);
+        assert_eq!(read_all(&whole).unwrap().len(), 2);
+        for length in 0..whole.len() {
+            assert!(read_all(&whole[..length]).is_err(), "{length} bytes");
+        }
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x41;
+            // What the reader does not look at may change: versions, dates, the descriptors behind the data.
+            if let Ok(files) = read_all(&changed) {
+                let contents: Vec<&[u8]> = files.iter().map(|(_, content)| content.as_slice()).collect();
+                assert_eq!(contents, [text.as_bytes(), b""], "byte {at}");
+            }
+        }
+        assert!(read_all(&[whole.as_slice(), b"x"].concat()).is_err());
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused() {
+        let bytes = archive(&[("a", b"1234\n\n12345\n1")]);
+        let archive = Archive::open(file(&bytes)).unwrap();
+        let mut content = archive.read(&archive.entries()[0]).unwrap();
+        assert_eq!(content.line(4).unwrap(), Some(b"1234".to_vec()));
+        assert_eq!(content.line(4).unwrap(), Some(Vec::new()));
+        let problem = content.line(4).unwrap_err().to_string();
+        assert!(problem.contains("line 3") && problem.contains("4 bytes"), "{problem}");
+        let mut content = archive.read(&archive.entries()[0]).unwrap();
+        let lines: Vec<_> = std::iter::from_fn(|| content.line(5).unwrap()).collect();
+        assert_eq!(lines, [b"1234".to_vec(), Vec::new(), b"12345".to_vec(), b"1".to_vec()]);
+        assert_eq!(content.number(), 4);
+    }
+
+    #[test]
+    fn an_entry_never_expands_beyond_what_it_says() {
+        let bomb = vec![0; 1 << 20];
+        let mut bytes = archive(&[("a", &bomb)]);
+        // The directory says that it has one byte.
+        let at = bytes.len() - 22 - 1 - 46 + 24;
+        bytes[at..at + 4].copy_from_slice(&1_u32.to_le_bytes());
+        let archive = Archive::open(file(&bytes)).unwrap();
+        assert_eq!(archive.entries()[0].expanded, 1);
+        let problem = archive.read(&archive.entries()[0]).unwrap().whole(1 << 30).unwrap_err().to_string();
+        assert!(problem.contains("is damaged"), "{problem}");
+    }
+
+    proptest! {
+        #[test]
+        fn anything_goes_round(files in vec(("[a-z]{1,5}", vec(any::<u8>(), 0..3000)), 0..5)) {
+            let mut names = HashSet::new();
+            let files: Vec<_> = files.into_iter().filter(|(name, _)| names.insert(name.clone())).collect();
+            let given: Vec<(&str, &[u8])> =
+                files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
+            prop_assert_eq!(read_all(&archive(&given)).unwrap(), files);
+        }
+
+        #[test]
+        fn other_bytes_are_harmless(mut bytes in vec(any::<u8>(), 0..200), start in 0..200_u32) {
+            let _ = read_all(&bytes);
+            // With the end of an archive, so that the directory is looked at.
+            let size = bytes.len() as u32;
+            bytes.extend_from_slice(&END.to_le_bytes());
+            bytes.extend_from_slice(&[0, 0, 0, 0, 1, 0, 1, 0]);
+            bytes.extend_from_slice(&size.saturating_sub(start).to_le_bytes());
+            bytes.extend_from_slice(&start.min(size).to_le_bytes());
+            bytes.extend_from_slice(&[0, 0]);
+            let _ = read_all(&bytes);
+        }
+    }
+}

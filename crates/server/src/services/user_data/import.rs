@@ -143,7 +143,10 @@ fn check(cx: &Cx, data: Data, step: &Step, file: File) -> Result<(Manifest, Chec
     let Some(entry) = archive.entry(manifest::NAME) else {
         return refuse(format!("the archive has no `{}`: it is no dump of this server", manifest::NAME));
     };
-    let text = archive.read(entry)?.whole(manifest::BYTES_MAX)?;
+    let text = match archive.read(entry)?.whole(manifest::BYTES_MAX) {
+        Err(Fault::Archive(problem)) => return refuse(format!("`{}`: {problem}", manifest::NAME)),
+        read => read?,
+    };
     let manifest: Manifest = match serde_json::from_slice(&text) {
         Ok(manifest) => manifest,
         Err(error) => {
