@@ -24,7 +24,7 @@ def test_device_u07(sdk, data, gateway):
     """U-07: the token, as getFirebaseToken answers it; a newer one of the player's stays."""
     user = unique("user")
     identity = {"namespace_name": gateway, "user_id": user}
-    item = sdk.gateway.set_firebase_token_by_user_id(token="old", **identity).item
+    item = sdk.gateway.set_firebase_token_by_user_id(token="old", locale="ja", **identity).item
     archive = data.dump(user)
     assert data.entries(user) == {f"gateway/{gateway}/firebaseToken.jsonl": [item.to_dict()]}
     data.clean(user)

@@ -29,7 +29,7 @@ use crate::services::gateway::{Mobile, MobileMetrics, Notice, Warned, node, noti
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
 use crate::services::triggers::{self, Subject};
-use crate::services::user_data::{UserData, UserDataMetrics};
+use crate::services::user_data::{self, UserData, UserDataMetrics};
 use crate::transport::Listener;
 use crate::{services, sweeper, vault};
 
@@ -245,6 +245,22 @@ impl App {
         let count = self.core.store.read(move |tx| tx.query_opt(statement, &[], |row| row.int(0))).await;
         let count: Result<Option<i64>, hiroba_store::StoreError> = count;
         Ok(count?.unwrap_or_default())
+    }
+
+    /// A page of what all services hold of a player, as `user_data::entries` answers it: service, namespace, model and
+    /// payload of each, and where to go on. For tests.
+    pub async fn user_data(
+        &self,
+        user: &str,
+        after: &str,
+        limit: usize,
+    ) -> anyhow::Result<(Vec<[String; 4]>, Option<String>)> {
+        let cx = Arc::new(Cx::internal(&self.core));
+        let (entries, next) = user_data::entries(&cx, &UserId::trusted(user), after, limit).await?;
+        let parts = |entry: user_data::Entry| {
+            [entry.service.to_owned(), entry.namespace_name, entry.kind.to_owned(), entry.payload]
+        };
+        Ok((entries.into_iter().map(parts).collect(), next))
     }
 
     /// Stops taking calls, finishes those that run, closes sockets with a reason and closes the store.

@@ -245,7 +245,7 @@ def _operations(service, text):
 
 
 # The same for each service that keeps something of players (U-01).
-USER_DATA = """
+USER_DATA = """\
 namespace dumpUserDataByUserId POST /system/dump/user/{userId} timeOffsetToken
 namespace checkDumpUserDataByUserId GET /system/dump/user/{userId} timeOffsetToken
 namespace cleanUserDataByUserId POST /system/clean/user/{userId} timeOffsetToken

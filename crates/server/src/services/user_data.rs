@@ -178,6 +178,7 @@ where
     let work = Box::pin(work(step.clone()));
     let running = tokio::spawn(async move {
         let Which { service, user, kind, .. } = &step.which;
+        let is_import = *kind == Kind::Import;
         let (service, user, kind) = (service.name, user.as_str(), kind.word());
         tracing::info!(service, user, kind, "a task on user data begins");
         let outcome = work.await;
@@ -188,7 +189,8 @@ where
         }
         let ended = match &outcome {
             Ok(ended) => *ended,
-            Err(Error::Refused(error)) if error.status == Status::BadRequest => Ended::Refused,
+            // The only one who can send what is wrong, and who keeps a log of it.
+            Err(Error::Refused(error)) if is_import && error.status == Status::BadRequest => Ended::Refused,
             Err(_) => Ended::Failed,
         };
         task.end(ended).await?;
@@ -341,7 +343,6 @@ pub(crate) struct Entry {
 /// before the end, since a call reads a bounded amount.
 ///
 /// Fails with 400 `pageToken` when `after` is none that was answered.
-#[allow(dead_code, reason = "describeUserData of Distributor calls it")]
 pub(crate) async fn entries(
     cx: &Arc<Cx>,
     user: &UserId,

@@ -287,7 +287,51 @@ async fn large_data_go_round(database: Database) {
     server.stop().await;
 }
 
+/// What Distributor shows of a player: pages of any size are the same list.
+async fn entries_of_all_services(database: Database) {
+    let server = TestServer::start(&database).await;
+    let api = server.api().await;
+    talk(&api, "alice-1").await;
+    let queue = Queue::create(&api, "queue", false).await;
+    queue.push("alice-1", &[entry("s", &json!({})), entry("s", &json!({}))]).await;
+    let mut retried = entry("grn:gs2:ap-northeast-1:hiroba:script:none:script:none", &json!({}));
+    retried["maxTryCount"] = 3.into();
+    queue.push("bob", &[retried]).await;
+    for _ in 0..3 {
+        queue.run("bob").await.ok();
+    }
+    Gateway::create(&api, "ns")
+        .await
+        .call("PUT", "/user/alice-1/firebase/token", json!({ "token": "t" }))
+        .await
+        .ok();
+    for (user, count) in [("alice-1", 1 + 2 + 24), ("bob", 3 + 1 + 14), ("nobody", 0)] {
+        let mut lists = Vec::new();
+        for limit in [1, 2, 5, 1000] {
+            let (mut list, mut after) = (Vec::new(), Some(String::new()));
+            while let Some(place) = after {
+                let (mut page, next) = server.app().user_data(user, &place, limit).await.unwrap();
+                assert!(page.len() <= limit && next.as_ref().is_none_or(|next| next.len() <= 1024));
+                list.append(&mut page);
+                after = next;
+            }
+            lists.push(list);
+        }
+        assert_eq!(lists[0].len(), count, "{user}");
+        assert!(lists.windows(2).all(|pair| pair[0] == pair[1]), "{user}");
+        // What lets somebody try passwords is in files only.
+        assert!(lists[0].iter().all(|[.., payload]| !payload.contains("passwordHash")));
+        let services: Vec<&str> = lists[0].iter().map(|[service, ..]| service.as_str()).collect();
+        let order =
+            |service: &&str| ["gateway", "jobQueue", "chat"].iter().position(|other| other == service);
+        assert!(services.is_sorted_by_key(order));
+    }
+    assert!(server.app().user_data("alice-1", "wrong", 1).await.is_err());
+    server.stop().await;
+}
+
 on_both_engines! {
+    entries_of_all_services
     chat_goes_round
     jobs_go_round
     devices_go_round

@@ -367,12 +367,11 @@ fn clean_messages(tx: &mut Tx<'_>, cx: &Cx, at: Place<'_>, after: &str) -> Resul
     let mut removed = 0;
     let next = walk(tx, cx, at, after, |tx, room, since| {
         let params = params![room.room_id, since, MESSAGES_LOOKED_AT];
+        // Who posts there now waits rather than being in conflict.
+        tx.lock_row(&lock_name(room.room_id));
         let end = tx.query_opt(sql::SELECT_MESSAGES_END, params, |row| row.int(0))?;
         let params = params![room.room_id, since, end.unwrap_or(i64::MAX), at.user.as_str()];
         let deleted = tx.execute(sql::DELETE_MESSAGES, params)?;
-        if deleted > 0 {
-            tx.lock_row(&lock_name(room.room_id));
-        }
         removed += deleted;
         // A room costs something also when nothing is in it.
         Ok((if end.is_some() { MESSAGES_LOOKED_AT } else { 1 }, end))
@@ -424,6 +423,7 @@ fn import_messages(tx: &mut Tx<'_>, cx: &Cx, at: Place<'_>, lines: &[Fields]) ->
             let params = params![cx.owner(), at.namespace, name];
             let found = match tx.query_opt(room::sql::SELECT_ROOM, params, room::Stored::read)? {
                 Some(stored) => {
+                    tx.lock_row(&lock_name(stored.room_id));
                     let key = room::open_key(cx, at.namespace, &stored)?;
                     Some(Into { room_id: stored.room_id, key, last_at: 0, sweep_at: NEVER })
                 }
@@ -459,7 +459,6 @@ fn import_messages(tx: &mut Tx<'_>, cx: &Cx, at: Place<'_>, lines: &[Fields]) ->
         });
     }
     for into in rooms.into_values().flatten().filter(|into| into.last_at > 0) {
-        tx.lock_row(&lock_name(into.room_id));
         tx.execute(sql::UPDATE_STATE, params![into.room_id, into.last_at, into.sweep_at])?;
     }
     Ok(taken)
