@@ -91,9 +91,8 @@ impl App {
         let (hub_metrics, mobile_metrics) = (HubMetrics::default(), MobileMetrics::default());
         let (runtime, job_metrics) = (tokio::runtime::Handle::current(), JobMetrics::default());
         let (chat_metrics, user_data_metrics) = (ChatMetrics::default(), UserDataMetrics::default());
-        let (settings, timing) = (config.clone(), clock.clone());
-        let files = tokio::task::spawn_blocking(move || Files::new(&settings, timing)).await?;
-        let files = files.context("opening the files of user data")?;
+        // In a box, since the settings make the future large.
+        let files = Box::pin(open_files(config.clone(), clock.clone())).await?;
         let (hub, closed) = Hub::new(Limits::new(&config), hub_metrics.clone());
         let cluster_metrics = ClusterMetrics::default();
         let cluster = match &config.nats_url {
@@ -120,8 +119,8 @@ impl App {
                 &mobile_metrics,
                 &job_metrics,
                 &chat_metrics,
-                &user_data_metrics,
-            ),
+            )
+            .with_user_data(&user_data_metrics),
             hub,
             cluster,
             namespaces: NamespaceCache::default(),
@@ -296,6 +295,11 @@ fn eventbridge(config: &Config) -> eventbridge::Settings {
         credentials,
         timeout: eventbridge::REQUEST_TIME,
     }
+}
+
+async fn open_files(config: Config, clock: Clock) -> anyhow::Result<Files> {
+    let files = tokio::task::spawn_blocking(move || Files::new(&config, clock)).await?;
+    files.context("opening the files of user data")
 }
 
 async fn open_store(config: &Config, metrics: &StoreMetrics) -> anyhow::Result<Store> {

@@ -102,6 +102,12 @@ impl Observer for StoreMetrics {
 }
 
 impl Metrics {
+    /// With those of user data.
+    pub(crate) fn with_user_data(mut self, user_data: &UserDataMetrics) -> Metrics {
+        user_data.register(&mut self.registry);
+        self
+    }
+
     /// Metrics for the operations of `table` and for a store.
     pub(crate) fn new(
         table: Arc<Table>,
@@ -111,7 +117,6 @@ impl Metrics {
         mobile: &MobileMetrics,
         jobs: &JobMetrics,
         chat: &ChatMetrics,
-        user_data: &UserDataMetrics,
     ) -> Metrics {
         let rows = table.rows().iter().map(|_| RowMetrics::default()).collect();
         let mut metrics = Metrics {
@@ -126,7 +131,6 @@ impl Metrics {
             swept_mutexes: Counter::default(),
         };
         let registry = &mut metrics.registry;
-        user_data.register(registry);
         registry.register("calls", "Calls by operation and status", metrics.calls.clone());
         registry.register(
             "call_seconds",

@@ -97,6 +97,9 @@ pub(crate) enum Taken {
     Left(String),
 }
 
+/// Takes lines in.
+type Import = fn(&mut Tx<'_>, &Cx, Place<'_>, &[Fields]) -> Result<Vec<Taken>, Error>;
+
 /// One kind of thing that a service holds of a player. A page and a transaction are of bounded size, however much there is.
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -111,7 +114,7 @@ pub(crate) struct Model {
     /// Fails with what is wrong with a line.
     pub(crate) check: fn(&Cx, &Fields) -> Result<(), String>,
     /// Takes lines in that have been checked; says of each what became of it.
-    pub(crate) import: fn(&mut Tx<'_>, &Cx, Place<'_>, &[Fields]) -> Result<Vec<Taken>, Error>,
+    pub(crate) import: Import,
 }
 
 /// A service with user data.

@@ -117,7 +117,7 @@ impl UserDataModels for Namespaces {
 /// When a result goes; absent while its job waits for the next attempt.
 const EXPIRES_AT: &str = "expiresAt";
 
-fn line(model: &impl Serialize, after: impl ToString) -> Result<Line, Error> {
+fn line(model: &impl Serialize, after: &impl ToString) -> Result<Line, Error> {
     let text = serde_json::to_string(model).map_err(|error| Error::internal("writing user data", error))?;
     Ok(Line { after: after.to_string(), text })
 }
@@ -135,7 +135,7 @@ fn read_jobs(tx: &mut Tx<'_>, cx: &Cx, at: Place<'_>, after: &str) -> Result<Chu
     let rows = tx.query(sql::SELECT_JOB_SIZES, params![key.0, key.1, key.2, after, ROWS], bounded_rows)?;
     let Some((last, more)) = (Sizes { asked: ROWS, rows }).last() else { return Ok(Chunk::default()) };
     let jobs = tx.query(sql::SELECT_JOBS, params![key.0, key.1, key.2, after, last], Queued::read)?;
-    let lines = jobs.iter().map(|job| line(&job.model(cx, at.namespace, at.user), job.sequence));
+    let lines = jobs.iter().map(|job| line(&job.model(cx, at.namespace, at.user), &job.sequence));
     Ok(Chunk { lines: lines.collect::<Result<_, _>>()?, next: more.then(|| last.to_string()) })
 }
 
@@ -338,7 +338,7 @@ fn read_dead_letters(tx: &mut Tx<'_>, cx: &Cx, at: Place<'_>, after: &str) -> Re
     let stored = tx.query(sql::SELECT_DEAD_LETTERS, params, dead_letter::Stored::read)?;
     let lines = stored.into_iter().map(|stored| {
         let sequence = stored.sequence;
-        line(&stored.model(cx, at.namespace, at.user)?, sequence)
+        line(&stored.model(cx, at.namespace, at.user)?, &sequence)
     });
     Ok(Chunk { lines: lines.collect::<Result<_, _>>()?, next: more.then(|| last.to_string()) })
 }

@@ -133,7 +133,7 @@ fn sha256(bytes: &[u8]) -> String {
     hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn manifest(dump: &[u8], name: &str, value: Value) -> Vec<u8> {
+fn manifest(dump: &[u8], name: &str, value: &Value) -> Vec<u8> {
     changed(dump, |files| {
         let mut manifest: Value = serde_json::from_slice(&files[1].1).unwrap();
         manifest[name] = value.clone();
@@ -174,11 +174,11 @@ async fn damaged_files_are_refused_whole(database: Database) {
         (directory, "two entries"),
         (bomb, "manifest.json"),
         (bloated, "when it is expanded; at most 16777216"),
-        (manifest(&dump, "service", "gateway".into()), "service `gateway`"),
-        (manifest(&dump, "format", "other".into()), "format `other`"),
-        (manifest(&dump, "version", 2.into()), "version 2"),
-        (manifest(&dump, "files", json!([])), "does not name"),
-        (manifest(&dump, "files", "x".into()), "not what a dump has there"),
+        (manifest(&dump, "service", &"gateway".into()), "service `gateway`"),
+        (manifest(&dump, "format", &"other".into()), "format `other`"),
+        (manifest(&dump, "version", &2.into()), "version 2"),
+        (manifest(&dump, "files", &json!([])), "does not name"),
+        (manifest(&dump, "files", &"x".into()), "not what a dump has there"),
         (changed(&dump, |files| files.push(("../../x".to_owned(), Vec::new()))), "does not name"),
         (changed(&dump, |files| files[0].1[10] ^= 1), "chat/ns/room.jsonl"),
         (changed(&dump, |files| files[0].1.truncate(300)), "chat/ns/room.jsonl"),
