@@ -6,6 +6,7 @@ import pytest
 
 from harness import operations
 from harness.environment import unique
+from harness.errors import error_items
 from harness.jobs import ECHO, NO_JOB, Queue, entry, errors, system_script
 from harness.policy import allow, common, document
 from harness.sdk import BadRequest, Conflict, NotFound, Unauthorized
@@ -375,8 +376,9 @@ class TestEndpoints:
         """SC-07, DT-17: a script that fails is an action that failed, with its status, and may run again."""
         script_id = market.scripts.store("fail(409, 'closed')")
         sheet = Sheet(sdk, market.make(purse, acquire=[invoke(script_id, userId="#{userId}")]), market.distributor)
-        with sdk.refuses_with(Conflict):
+        with pytest.raises(Conflict):
             sdk.script.invoke_by_stamp_sheet(stamp_sheet=sheet.text, key_id=sheet.key_id)
+        assert error_items(sdk.answer)[0]["message"] == "closed"
         ran = sheet.run()
         assert (ran.status_code, errors(ran.result)[0]["message"]) == (409, "closed")
         market.scripts.change(script_id, ECHO)

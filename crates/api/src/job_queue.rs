@@ -47,6 +47,8 @@ crate::namespace_operations! {
     }
 }
 
+crate::user_data_operations!();
+
 /// Every operation of the service.
 pub const OPERATIONS: &[&Declaration] = &[
     DescribeNamespaces::DECLARATION,
@@ -56,6 +58,13 @@ pub const OPERATIONS: &[&Declaration] = &[
     UpdateNamespace::DECLARATION,
     DeleteNamespace::DECLARATION,
     GetServiceVersion::DECLARATION,
+    DumpUserDataByUserId::DECLARATION,
+    CheckDumpUserDataByUserId::DECLARATION,
+    CleanUserDataByUserId::DECLARATION,
+    CheckCleanUserDataByUserId::DECLARATION,
+    PrepareImportUserDataByUserId::DECLARATION,
+    ImportUserDataByUserId::DECLARATION,
+    CheckImportUserDataByUserId::DECLARATION,
     DescribeJobsByUserId::DECLARATION,
     GetJobByUserId::DECLARATION,
     PushByUserId::DECLARATION,

@@ -23,6 +23,7 @@ pub mod openapi;
 pub mod policy;
 pub mod reference;
 pub mod script;
+pub mod user_data;
 
 pub use contract::Operation;
 pub use error::{ApiError, ErrorItem, Status};

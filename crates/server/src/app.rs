@@ -16,6 +16,7 @@ use crate::cluster::{Cluster, ClusterMetrics};
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::files::Files;
 use crate::hub::{Hub, HubMetrics, Limits};
 use crate::jobs::{self, JobMetrics, Jobs};
 use crate::metrics::{Metrics, StoreMetrics};
@@ -31,6 +32,7 @@ use crate::services::key::signing;
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
 use crate::services::triggers::{self, Subject};
+use crate::services::user_data::{self, UserData, UserDataMetrics};
 use crate::transport::Listener;
 use crate::vault::Vault;
 use crate::{services, sweeper, vault};
@@ -47,6 +49,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "masters", sql: include_str!("../migrations/0005_masters.sql") },
     Migration { version: 6, name: "key", sql: include_str!("../migrations/0006_key.sql") },
     Migration { version: 7, name: "distributor", sql: include_str!("../migrations/0007_distributor.sql") },
+    Migration { version: 9, name: "user data", sql: include_str!("../migrations/0009_user_data.sql") },
 ];
 
 impl Core {
@@ -71,6 +74,7 @@ pub struct App {
     listener: Listener,
     credential: Credential,
     credential_is_new: bool,
+    data_folder: std::path::PathBuf,
     stop: watch::Sender<bool>,
     /// Ends what sockets need until the last one has closed.
     leave: watch::Sender<bool>,
@@ -92,7 +96,9 @@ impl App {
         let table = Arc::new(hiroba_api::table());
         let (hub_metrics, mobile_metrics) = (HubMetrics::default(), MobileMetrics::default());
         let (runtime, job_metrics) = (tokio::runtime::Handle::current(), JobMetrics::default());
-        let chat_metrics = ChatMetrics::default();
+        let (chat_metrics, user_data_metrics) = (ChatMetrics::default(), UserDataMetrics::default());
+        // In a box, since the settings make the future large.
+        let files = Box::pin(open_files(config.clone(), clock.clone())).await?;
         let (hub, closed) = Hub::new(Limits::new(&config), hub_metrics.clone());
         let cluster_metrics = ClusterMetrics::default();
         let cluster = match &config.nats_url {
@@ -119,7 +125,8 @@ impl App {
                 &mobile_metrics,
                 &job_metrics,
                 &chat_metrics,
-            ),
+            )
+            .with_user_data(&user_data_metrics),
             hub,
             cluster,
             namespaces: NamespaceCache::default(),
@@ -133,6 +140,8 @@ impl App {
             github: GitHub::new(&config.github_url, github::REQUEST_TIME).context("setting GitHub up")?,
             hashing: Semaphore::new(HASHES_MAX),
             masters: MasterCache::default(),
+            files,
+            user_data: UserData::new(&key, config.user_data_upload_bytes_max, user_data_metrics.clone()),
             urls: Urls { public: config.public_url.clone(), ..Urls::default() },
             distributor: Distributor::new(&table, &key),
             road: Road::default(),
@@ -155,7 +164,18 @@ impl App {
             tokio::spawn(node::run(Arc::clone(&core), closed, leaving)),
         ];
         let listener = Listener::start(&config, Arc::clone(&pipeline), stopping).await?;
-        Ok(App { core, pipeline, listener, credential, credential_is_new, stop, leave, background })
+        let data_folder = config.data_dir;
+        Ok(App {
+            core,
+            pipeline,
+            listener,
+            credential,
+            credential_is_new,
+            data_folder,
+            stop,
+            leave,
+            background,
+        })
     }
 
     /// Address that the server listens on.
@@ -177,6 +197,11 @@ impl App {
     /// Whether the credential was made by this start.
     pub fn credential_is_new(&self) -> bool {
         self.credential_is_new
+    }
+
+    /// Folder of the embedded store and of the server's files.
+    pub fn data_folder(&self) -> &std::path::Path {
+        &self.data_folder
     }
 
     /// Removes what has expired now instead of at the next period, for tests.
@@ -235,11 +260,28 @@ impl App {
         Ok(count?.unwrap_or_default())
     }
 
+    /// A page of what all services hold of a player, as `user_data::entries` answers it: service, namespace, model and
+    /// payload of each, and where to go on. For tests.
+    pub async fn user_data(
+        &self,
+        user: &str,
+        after: &str,
+        limit: usize,
+    ) -> anyhow::Result<(Vec<[String; 4]>, Option<String>)> {
+        let cx = Arc::new(Cx::internal(&self.core));
+        let (entries, next) = user_data::entries(&cx, &UserId::trusted(user), after, limit).await?;
+        let parts = |entry: user_data::Entry| {
+            [entry.service.to_owned(), entry.namespace_name, entry.kind.to_owned(), entry.payload]
+        };
+        Ok((entries.into_iter().map(parts).collect(), next))
+    }
+
     /// Stops taking calls, finishes those that run, closes sockets with a reason and closes the store.
     pub async fn stop(self) {
         // Nobody listens any more when everything has ended by itself.
         let _ = self.stop.send(true);
         self.listener.finished().await;
+        UserData::stop(&self.core).await;
         Jobs::stop(&self.core).await;
         self.core.scripts.finished().await;
         drop(self.pipeline);
@@ -299,6 +341,11 @@ fn eventbridge(config: &Config) -> eventbridge::Settings {
         credentials,
         timeout: eventbridge::REQUEST_TIME,
     }
+}
+
+async fn open_files(config: Config, clock: Clock) -> anyhow::Result<Files> {
+    let files = tokio::task::spawn_blocking(move || Files::new(&config, clock)).await?;
+    files.context("opening the files of user data")
 }
 
 async fn open_store(config: &Config, metrics: &StoreMetrics) -> anyhow::Result<Store> {

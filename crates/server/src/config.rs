@@ -90,6 +90,25 @@ pub struct Config {
     /// not given, what the caller's request says.
     #[arg(long, env = "HIROBA_PUBLIC_URL", value_parser = http_url)]
     pub public_url: Option<String>,
+    /// Store that speaks S3 for files of user data, in place of the data folder: scheme, host and port, such as
+    /// `https://s3.eu-central-1.amazonaws.com`. Needed where several nodes serve one database.
+    #[arg(long, env = "HIROBA_S3_URL", value_parser = http_url, requires = "s3_bucket")]
+    pub s3_url: Option<String>,
+    /// Bucket for the files.
+    #[arg(long, env = "HIROBA_S3_BUCKET", requires = "s3_url")]
+    pub s3_bucket: Option<String>,
+    /// Region of the bucket, as its store calls it.
+    #[arg(long, env = "HIROBA_S3_REGION", default_value = "us-east-1")]
+    pub s3_region: String,
+    /// Access key that may read, write and delete objects of the bucket.
+    #[arg(long, env = "HIROBA_S3_ACCESS_KEY_ID", requires = "s3_secret_access_key")]
+    pub s3_access_key_id: Option<String>,
+    /// Secret of the access key. Better set the environment variable: others see the arguments of a program.
+    #[arg(long, env = "HIROBA_S3_SECRET_ACCESS_KEY", hide_env_values = true, requires = "s3_access_key_id")]
+    pub s3_secret_access_key: Option<Hidden>,
+    /// Bytes of a file of user data that may be uploaded.
+    #[arg(long, env = "HIROBA_USER_DATA_UPLOAD_BYTES_MAX", default_value_t = 1 << 30, value_parser = clap::value_parser!(u64).range(1..=0xffff_fffe))]
+    pub user_data_upload_bytes_max: u64,
     /// Most connections at once, sockets included; further ones are closed at once.
     #[arg(long, env = "HIROBA_CONNECTIONS_MAX", default_value_t = 20_000)]
     pub connections_max: usize,
@@ -189,6 +208,12 @@ impl Config {
             tls_key: None,
             tls_dev: false,
             public_url: None,
+            s3_url: None,
+            s3_bucket: None,
+            s3_region: "us-east-1".to_owned(),
+            s3_access_key_id: None,
+            s3_secret_access_key: None,
+            user_data_upload_bytes_max: 1 << 30,
             connections_max: 20_000,
             firebase_endpoint: "https://fcm.googleapis.com".to_owned(),
             firebase_token_endpoint: "https://oauth2.googleapis.com/token".to_owned(),

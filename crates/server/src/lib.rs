@@ -10,6 +10,7 @@ pub mod config;
 mod cx;
 mod entropy;
 mod error;
+mod files;
 mod generation;
 mod hub;
 mod jobs;
@@ -31,6 +32,7 @@ pub fn statements() -> Vec<&'static str> {
         .chain(services::STATEMENTS)
         .chain(services::chat::STATEMENTS)
         .chain(services::distributor::STATEMENTS)
+        .chain(services::user_data::STATEMENTS)
         .chain([&bootstrap::sql::ALL, &jobs::sql::ALL]);
     modules.flat_map(|statements| statements.iter().copied()).collect()
 }

@@ -18,6 +18,7 @@ use crate::hub::HubMetrics;
 use crate::jobs::JobMetrics;
 use crate::services::chat::ChatMetrics;
 use crate::services::gateway::MobileMetrics;
+use crate::services::user_data::UserDataMetrics;
 
 /// Upper bounds of latency buckets in seconds.
 const LATENCY_SECONDS: [f64; 12] =
@@ -101,6 +102,12 @@ impl Observer for StoreMetrics {
 }
 
 impl Metrics {
+    /// With those of user data.
+    pub(crate) fn with_user_data(mut self, user_data: &UserDataMetrics) -> Metrics {
+        user_data.register(&mut self.registry);
+        self
+    }
+
     /// Metrics for the operations of `table` and for a store.
     pub(crate) fn new(
         table: Arc<Table>,

@@ -33,6 +33,7 @@ use crate::cluster::Cluster;
 use crate::cx::{Cx, ProjectToken};
 use crate::entropy::request_id;
 use crate::error::Error;
+use crate::files::Files;
 use crate::hub::{Command, Hub};
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
@@ -45,6 +46,7 @@ use crate::services::distributor::Distributor;
 use crate::services::gateway::{Mobile, Warned};
 use crate::services::masters::MasterCache;
 use crate::services::namespaces::NamespaceCache;
+use crate::services::user_data::UserData;
 use crate::vault::Vault;
 
 /// Every statement of the pipeline, for the test that prepares them.
@@ -99,6 +101,10 @@ pub(crate) struct Core {
     pub(crate) distributor: Distributor,
     /// The road, which is made after what it leads to.
     pub(crate) road: Road,
+    /// Files of user data.
+    pub(crate) files: Files,
+    /// The tasks on user data of this node.
+    pub(crate) user_data: UserData,
 }
 
 /// The road for calls that the server itself makes.

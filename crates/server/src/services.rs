@@ -14,6 +14,7 @@ mod page;
 pub(crate) mod script;
 pub(crate) mod triggers;
 pub(crate) mod uploads;
+pub(crate) mod user_data;
 
 use crate::registry::Registry;
 
@@ -42,6 +43,7 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     gateway::firebase::sql::ALL,
     gateway::node::sql::ALL,
     gateway::session::sql::ALL,
+    gateway::user_data::sql::ALL,
     identifier::attachment::sql::ALL,
     identifier::credential::sql::ALL,
     identifier::login::sql::ALL,
@@ -54,6 +56,7 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     job_queue::result::sql::ALL,
     key::github::sql::ALL,
     key::secret::sql::ALL,
+    job_queue::user_data::sql::ALL,
     lock::mutex::sql::ALL,
     script::source::sql::ALL,
 ];

@@ -1,5 +1,5 @@
 //! Removes in the background what has expired and is invisible already: mutexes, results of jobs, kept answers,
-//! messages, federations, uploads, sessions of killed nodes.
+//! messages, federations, uploads, files of user data, sessions of killed nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::pipeline::{Core, sweep_answers};
 use crate::services::gateway::node;
 use crate::services::job_queue::result;
 use crate::services::lock::mutex;
-use crate::services::{auth, chat, distributor, masters, uploads};
+use crate::services::{auth, chat, distributor, masters, uploads, user_data};
 
 /// Time between two sweeps.
 const PERIOD: Duration = Duration::from_secs(30);
@@ -55,6 +55,7 @@ pub(crate) async fn sweep(core: &Arc<Core>) -> Result<(), Error> {
     while core.store.write(move |tx| masters::sweep(tx, now, UPLOADS_MAX)).await?
         == UPLOADS_MAX.unsigned_abs()
     {}
+    user_data::sweep(core).await?;
     if core.store.engine() == Engine::Postgres {
         let node = core.hub.node().to_owned();
         core.store.write(move |tx| node::sweep(tx, &node, now)).await?;

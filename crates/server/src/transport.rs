@@ -1,6 +1,7 @@
 //! Transports: how bytes become the flat object and answers become bytes. Everything between is the pipeline.
 
 mod body;
+mod data;
 mod limits;
 mod listener;
 mod rest;

@@ -62,6 +62,11 @@ impl Api {
         Api { address, ..self.clone() }
     }
 
+    /// Address that the caller calls.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The caller's project token.
     pub fn project_token(&self) -> &str {
         let header = self.headers.iter().find(|(name, _)| name == "Authorization");

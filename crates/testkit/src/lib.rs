@@ -19,6 +19,7 @@ pub mod mutex;
 pub mod nats;
 pub mod process;
 pub mod random;
+pub mod s3;
 pub mod secrets;
 pub mod server;
 pub mod shape;
@@ -26,6 +27,7 @@ pub mod socket;
 pub mod stage;
 pub mod stand_in;
 pub mod transactions;
+pub mod user_data;
 
 pub use api::Api;
 pub use chat::Chat;
@@ -36,11 +38,13 @@ pub use hiroba_store::Engine;
 pub use jobs::Queue;
 pub use process::Process;
 pub use random::Random;
+pub use s3::S3;
 pub use server::TestServer;
 pub use socket::Socket;
 pub use stage::Stage;
 pub use stand_in::StandIn;
 pub use transactions::Shop;
+pub use user_data::UserData;
 
 /// Makes a test of each function, once for each engine. A function takes a [`Database`].
 #[macro_export]

@@ -273,6 +273,17 @@ def _operations(service, text):
         )
 
 
+# The same for each service that keeps something of players (U-01).
+USER_DATA = """\
+namespace dumpUserDataByUserId POST /system/dump/user/{userId} timeOffsetToken
+namespace checkDumpUserDataByUserId GET /system/dump/user/{userId} timeOffsetToken
+namespace cleanUserDataByUserId POST /system/clean/user/{userId} timeOffsetToken
+namespace checkCleanUserDataByUserId GET /system/clean/user/{userId} timeOffsetToken
+namespace prepareImportUserDataByUserId POST /system/import/user/{userId}/prepare timeOffsetToken
+namespace importUserDataByUserId POST /system/import/user/{userId} uploadToken! timeOffsetToken
+namespace checkImportUserDataByUserId GET /system/import/user/{userId}/{uploadToken} timeOffsetToken
+"""
+
 LOCK = list(_operations("lock", """
 namespace describeNamespaces GET / namePrefix pageToken limit
 namespace createNamespace POST / name! description logSetting
@@ -328,7 +339,7 @@ firebaseToken deleteFirebaseTokenByUserId DELETE /{namespaceName}/user/{userId}/
     timeOffsetToken duplicationAvoider
 firebaseToken sendMobileNotificationByUserId POST /{namespaceName}/user/{userId}/firebase/token/notification \
     subject! payload! sound mobileNotificationMessages timeOffsetToken duplicationAvoider
-"""))
+""" + USER_DATA))
 
 AUTH = list(_operations("auth", """
 accessToken login POST /login userId! timeOffset timeOffsetToken
@@ -422,7 +433,7 @@ deadLetterJob getDeadLetterJobByUserId GET /{namespaceName}/user/{userId}/dead/{
     timeOffsetToken #retired
 deadLetterJob deleteDeadLetterJobByUserId DELETE /{namespaceName}/user/{userId}/dead/{deadLetterJobName} \
     timeOffsetToken duplicationAvoider #retired
-"""))
+""" + USER_DATA))
 
 CHAT = list(_operations("chat", """
 namespace describeNamespaces GET / namePrefix pageToken limit
@@ -493,7 +504,7 @@ currentModelMaster getCurrentModelMaster GET /{namespaceName}/master
 currentModelMaster preUpdateCurrentModelMaster POST /{namespaceName}/master
 currentModelMaster updateCurrentModelMaster PUT /{namespaceName}/master mode settings uploadToken
 currentModelMaster updateCurrentModelMasterFromGitHub PUT /{namespaceName}/master/from_git_hub checkoutSetting!
-"""))
+""" + USER_DATA))
 
 DISTRIBUTOR = list(_operations("distributor", """
 namespace describeNamespaces GET / namePrefix pageToken limit

@@ -10,6 +10,7 @@ mod name;
 mod room;
 mod subscribe;
 mod sweep;
+mod user_data;
 
 use hiroba_api::chat::{Namespaces, NotificationType};
 use hiroba_store::Tx;
@@ -31,6 +32,7 @@ pub(crate) fn register(registry: &mut Registry) {
     subscribe::register(registry);
     category::register(registry);
     master::register(registry);
+    crate::services::user_data::register::<Namespaces>(registry);
 }
 
 /// Every statement of the service.
@@ -42,6 +44,7 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     room::sql::ALL,
     subscribe::sql::ALL,
     sweep::sql::ALL,
+    user_data::sql::ALL,
 ];
 
 impl NamespaceData for Namespaces {

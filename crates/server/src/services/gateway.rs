@@ -7,6 +7,7 @@ mod mobile;
 pub(crate) mod node;
 mod notify;
 pub(crate) mod session;
+pub(crate) mod user_data;
 
 use hiroba_api::gateway::Namespaces;
 use hiroba_store::Tx;
@@ -26,6 +27,7 @@ pub(crate) fn register(registry: &mut Registry) {
     session::register(registry);
     notify::register(registry);
     firebase::register(registry);
+    crate::services::user_data::register::<Namespaces>(registry);
 }
 
 /// Seals the service accounts under the current master key.

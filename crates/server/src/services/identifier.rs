@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::pipeline::Core;
 use crate::registry::Registry;
 
-pub(crate) use secrets::{password_hash, password_matches, secret_hash};
+pub(crate) use secrets::{is_password_hash, password_hash, password_matches, secret_hash};
 
 pub(crate) fn register(registry: &mut Registry) {
     user::register(registry);

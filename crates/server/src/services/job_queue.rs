@@ -6,6 +6,7 @@ pub(crate) mod job;
 mod name;
 pub(crate) mod result;
 mod run;
+pub(crate) mod user_data;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub(crate) fn register(registry: &mut Registry) {
     run::register(registry);
     result::register(registry);
     dead_letter::register(registry);
+    crate::services::user_data::register::<Namespaces>(registry);
 }
 
 impl NamespaceData for Namespaces {

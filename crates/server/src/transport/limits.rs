@@ -8,6 +8,12 @@ pub(super) const BODY_BYTES_MAX: usize = 8 << 20;
 pub(super) const UPLOAD_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a request body after decompression: the largest field has 5,242,880 characters of up to four bytes.
 pub(super) const DECOMPRESSED_BYTES_MAX: usize = 24 << 20;
+/// Files of user data that are uploaded at once.
+pub(super) const DATA_UPLOADS_MAX: usize = 16;
+/// Time without a byte of such a file after which it is given up.
+pub(super) const DATA_PART_TIME: Duration = Duration::from_secs(30);
+/// Time for such a file as a whole.
+pub(super) const DATA_TIME: Duration = Duration::from_secs(3600);
 /// Above this size a body needs one of [`LARGE_BODIES_MAX`] places, so that memory stays bounded.
 pub(super) const SMALL_BODY_BYTES: usize = 256 << 10;
 /// Large bodies in memory at once.

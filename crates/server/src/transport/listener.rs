@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::limits::{HANDSHAKE_TIME, HEADER_TIME, STOP_TIME};
 use super::stream::{Meter, Stream};
-use super::{rest, socket, tls, upload};
+use super::{data, rest, socket, tls, upload};
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 
@@ -194,8 +194,19 @@ fn url(mut address: SocketAddr, is_tls: bool) -> String {
     format!("{scheme}://{address}")
 }
 
-/// The one HTTP route: what the server says of itself, the socket, uploads, and everything else to REST.
-async fn handle(connection: &Connection, request: Request<Incoming>) -> Response<Full<Bytes>> {
+/// The one HTTP route: what the server says of itself, the socket, files, uploads, and everything else to REST.
+async fn handle(connection: &Connection, request: Request<Incoming>) -> Response<data::Body> {
+    let path = request.uri().path();
+    if let Some(path) = data::path(path) {
+        let path = path.to_owned();
+        let (head, body) = request.into_parts();
+        return data::handle(&connection.shared.pipeline, &head, &path, body).await;
+    }
+    answer(connection, request).await.map(data::Body::Left)
+}
+
+/// Everything whose answer is in memory.
+async fn answer(connection: &Connection, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let shared = &connection.shared;
     let (mut head, body) = request.into_parts();
     if head.method == Method::GET {

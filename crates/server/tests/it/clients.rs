@@ -202,7 +202,7 @@ async fn on_both(sqlite: Database) {
     let other = tokio::task::block_in_place(|| Database::new(Engine::Postgres));
     let postgres = async {
         if let Some(database) = &other {
-            all(database).await;
+            Box::pin(all(database)).await;
         }
     };
     tokio::join!(Box::pin(all(&sqlite)), Box::pin(postgres));

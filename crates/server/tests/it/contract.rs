@@ -145,11 +145,13 @@ fn what_is_written_reads_the_same() {
         gateway: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeWebSocketSessions SetUserId SendNotification DisconnectByUserId DisconnectAll
             GetWebSocketSession GetWebSocketSessionByConnectionId SetFirebaseToken GetFirebaseToken
-            DeleteFirebaseToken SendMobileNotificationByUserId;
+            DeleteFirebaseToken SendMobileNotificationByUserId DumpUserDataByUserId CheckDumpUserDataByUserId CleanUserDataByUserId
+            CheckCleanUserDataByUserId PrepareImportUserDataByUserId ImportUserDataByUserId CheckImportUserDataByUserId;
         job_queue: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeJobsByUserId GetJobByUserId PushByUserId Run DeleteJob PushByStampSheet
             DeleteByStampTask GetJobResult DescribeDeadLetterJobsByUserId GetDeadLetterJobByUserId
-            DeleteDeadLetterJobByUserId;
+            DeleteDeadLetterJobByUserId DumpUserDataByUserId CheckDumpUserDataByUserId CleanUserDataByUserId
+            CheckCleanUserDataByUserId PrepareImportUserDataByUserId ImportUserDataByUserId CheckImportUserDataByUserId;
         chat: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeRooms CreateRoom CreateRoomFromBackend GetRoom UpdateRoom UpdateRoomFromBackend
             DeleteRoom DeleteRoomFromBackend DescribeMessages DescribeMessagesByUserId DescribeLatestMessages
@@ -158,7 +160,8 @@ fn what_is_written_reads_the_same() {
             DescribeCategoryModels GetCategoryModel DescribeCategoryModelMasters CreateCategoryModelMaster
             GetCategoryModelMaster UpdateCategoryModelMaster DeleteCategoryModelMaster ExportMaster
             GetCurrentModelMaster PreUpdateCurrentModelMaster UpdateCurrentModelMaster
-            UpdateCurrentModelMasterFromGitHub;
+            UpdateCurrentModelMasterFromGitHub DumpUserDataByUserId CheckDumpUserDataByUserId CleanUserDataByUserId
+            CheckCleanUserDataByUserId PrepareImportUserDataByUserId ImportUserDataByUserId CheckImportUserDataByUserId;
         script: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeScripts CreateScript CreateScriptFromGitHub GetScript UpdateScript
             UpdateScriptFromGitHub DeleteScript InvokeScript DebugInvoke InvokeByStampSheet;

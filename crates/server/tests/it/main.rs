@@ -30,3 +30,4 @@ mod statements;
 mod time_offsets;
 mod tokens;
 mod transactions;
+mod user_data;

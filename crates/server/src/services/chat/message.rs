@@ -16,13 +16,14 @@ use serde_json::{Value, json};
 
 use super::access::{self, Guest, Room};
 use super::name::{self, Tag};
-use super::{delivery, hooks, master};
+use super::{delivery, hooks, master, room};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::registry::{Answered, Registry, Steps};
 use crate::services::{namespaces, page};
+use crate::vault::SealingKey;
 
-const DAY_MS: i64 = 24 * 3_600_000;
+pub(super) const DAY_MS: i64 = 24 * 3_600_000;
 
 pub(crate) mod sql {
     hiroba_store::statements! {
@@ -71,13 +72,13 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 /// A message as its row holds it.
-struct Stored {
-    created_at: i64,
-    tag: Tag,
-    user_id: String,
-    category: i64,
+pub(super) struct Stored {
+    pub(super) created_at: i64,
+    pub(super) tag: Tag,
+    pub(super) user_id: String,
+    pub(super) category: i64,
     /// The text under the room's key.
-    sealed: Vec<u8>,
+    pub(super) sealed: Vec<u8>,
 }
 
 impl Stored {
@@ -93,24 +94,33 @@ impl Stored {
     }
 
     fn model(self, cx: &Cx, namespace: &str, room: &Room) -> Result<Message, Error> {
-        let text = room.key.open(&binding(room.stored.room_id, &self.tag), &self.sealed)?;
+        self.opened(cx, (namespace, &room.stored), &room.key)
+    }
+
+    pub(super) fn opened(
+        self,
+        cx: &Cx,
+        place: (&str, &room::Stored),
+        key: &SealingKey,
+    ) -> Result<Message, Error> {
+        let text = key.open(&binding(place.1.room_id, &self.tag), &self.sealed)?;
         let text = String::from_utf8(text).map_err(|error| Error::internal("reading a message", error))?;
         // The reader of the request keeps the category within the protocol's `int`.
         let category = i32::try_from(self.category).unwrap_or_default();
         let (user, text) = (UserId::trusted(self.user_id), MessageMetadata::trusted(text));
-        Ok(message(cx, (namespace, room), (self.created_at, &self.tag), user, category, text))
+        Ok(message(cx, place, (self.created_at, &self.tag), user, category, text))
     }
 }
 
 fn message(
     cx: &Cx,
-    (namespace, room): (&str, &Room),
+    (namespace, room): (&str, &room::Stored),
     (created_at, tag): (i64, &Tag),
     user_id: UserId,
     category: i32,
     metadata: MessageMetadata,
 ) -> Message {
-    let (room_name, name) = (room.stored.name.clone(), name::name(created_at, tag));
+    let (room_name, name) = (room.name.clone(), name::name(created_at, tag));
     Message {
         message_id: cx.grn(&SERVICE, &format!("{namespace}:room:{room_name}:message:{name}")),
         room_name,
@@ -124,7 +134,7 @@ fn message(
 }
 
 /// What a sealed text is bound to, so that it cannot be passed off as another message.
-fn binding(room_id: i64, tag: &Tag) -> [u8; 18] {
+pub(super) fn binding(room_id: i64, tag: &Tag) -> [u8; 18] {
     let mut binding = [0; 18];
     binding[..8].copy_from_slice(&room_id.to_be_bytes());
     binding[8..].copy_from_slice(tag);
@@ -344,7 +354,7 @@ async fn write(steps: &Steps<Post>, namespace: &Arc<Namespace>, room: &Arc<Room>
             created_at + lifetime
         ];
         tx.execute(sql::INSERT_MESSAGE, params)?;
-        let (place, text) = ((&*namespace.name, &*room), request.metadata.clone());
+        let (place, text) = ((&*namespace.name, &room.stored), request.metadata.clone());
         let message = message(cx, place, (created_at, &tag), user.clone(), request.category, text);
         if let Some(setting) = &namespace.post_message_script {
             let args = hook_args(&namespace, &room.stored.model(cx, &namespace.name), &json!(message));

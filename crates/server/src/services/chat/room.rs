@@ -101,7 +101,7 @@ pub(super) fn register(registry: &mut Registry) {
 pub(super) struct Stored {
     pub(super) name: RoomName,
     pub(super) room_id: i64,
-    user_id: Option<UserId>,
+    pub(super) user_id: Option<UserId>,
     metadata: Option<RoomMetadata>,
     pub(super) password_hash: Option<String>,
     pub(super) white_list: Vec<UserId>,
@@ -112,7 +112,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
+    pub(super) fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
         Ok(Stored {
             name: RoomName::trusted(row.text(0)?),
             room_id: row.int(1)?,
@@ -357,8 +357,7 @@ async fn create<O: Operation<Answer = Item<Room>>>(
         return Err(access::not_included(detail));
     }
     let name = name.unwrap_or_else(|| RoomName::trusted(uuid(cx.entropy.bytes())));
-    let key = random_bytes();
-    let sealed = cx.core.vault.seal(KEY_PURPOSE, &key_context(cx.owner(), &namespace.name, &name), &key)?;
+    let sealed = new_key(&cx, &namespace.name, &name)?;
     let stored = Stored {
         name,
         room_id: 0,
@@ -489,10 +488,7 @@ async fn delete<O: Operation<Answer = Item<Room>>>(
     let delete = move |tx: &mut Tx<'_>, cx: &Cx, _: &O| {
         let stored = require(tx, cx, &namespace.name, &name)?;
         stored.check_owner(acting.as_ref())?;
-        let params = params![cx.owner(), namespace.name.as_str(), name.as_str()];
-        tx.execute(sql::DELETE_ROOM, params)?;
-        tx.execute(sql::DELETE_STATE, params![stored.room_id])?;
-        tx.execute(sql::INSERT_ENDED, params![stored.room_id])?;
+        remove(tx, cx, &namespace.name, &stored)?;
         let room = stored.model(cx, &namespace.name);
         let args = hooks::args(namespace.delete_room_script.as_ref(), || hook_args(&namespace, &room));
         hooks::Hook::new("room", "deleteRoom", acting.as_ref(), args).done(
@@ -503,6 +499,19 @@ async fn delete<O: Operation<Answer = Item<Room>>>(
         Ok(Item { item: room })
     };
     steps.write(delete).await
+}
+
+/// Removes a room; what belongs to it is left to the sweeper, and nobody sees it any more.
+pub(super) fn remove(tx: &mut Tx<'_>, cx: &Cx, namespace: &str, stored: &Stored) -> Result<(), Error> {
+    tx.execute(sql::DELETE_ROOM, params![cx.owner(), namespace, stored.name.as_str()])?;
+    tx.execute(sql::DELETE_STATE, params![stored.room_id])?;
+    tx.execute(sql::INSERT_ENDED, params![stored.room_id])?;
+    Ok(())
+}
+
+/// Key of a new room, as its row keeps it.
+pub(super) fn new_key(cx: &Cx, namespace: &str, name: &str) -> Result<Vec<u8>, Error> {
+    cx.core.vault.seal(KEY_PURPOSE, &key_context(cx.owner(), namespace, name), &random_bytes())
 }
 
 /// Removes all rooms of a namespace.

@@ -64,7 +64,7 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 /// A subscription as its row holds it.
-struct Stored {
+pub(super) struct Stored {
     user_id: String,
     room_name: String,
     types: String,
@@ -73,7 +73,7 @@ struct Stored {
 }
 
 impl Stored {
-    fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
+    pub(super) fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
         Ok(Stored {
             user_id: row.text(0)?,
             room_name: row.text(1)?,
@@ -83,7 +83,7 @@ impl Stored {
         })
     }
 
-    fn model(self, cx: &Cx, namespace: &str) -> Subscribe {
+    pub(super) fn model(self, cx: &Cx, namespace: &str) -> Subscribe {
         let Stored { user_id, room_name, types, created_at, revision } = self;
         Subscribe {
             subscribe_id: subscribe_id(cx, namespace, &user_id, &room_name),
@@ -225,12 +225,12 @@ async fn subscribe(steps: Steps<SubscribeRoom>) -> Result<Answered, Error> {
     steps.write(subscribe).await
 }
 
-fn types_text(types: &[NotificationType]) -> String {
+pub(super) fn types_text(types: &[NotificationType]) -> String {
     json!(types).to_string()
 }
 
 /// Whoever remembers the subscriptions of a room reads them again.
-fn changed(tx: &mut Tx<'_>, room_id: i64) -> Result<(), Error> {
+pub(super) fn changed(tx: &mut Tx<'_>, room_id: i64) -> Result<(), Error> {
     tx.lock_row(&super::message::lock_name(room_id));
     tx.execute(sql::UPDATE_STATE, params![room_id])?;
     Ok(())

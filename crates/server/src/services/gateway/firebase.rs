@@ -8,6 +8,7 @@ use hiroba_api::gateway::{
     DeleteFirebaseToken, FirebaseToken, GetFirebaseToken, Namespaces, SERVICE,
     SendMobileNotificationByUserId, SetFirebaseToken,
 };
+use hiroba_api::names::UserId;
 use hiroba_store::{Row, StoreError, Tx, params};
 
 use super::mobile::Push;
@@ -59,7 +60,7 @@ pub(super) struct Device {
     pub(super) locale: Option<String>,
 }
 
-struct Stored {
+pub(super) struct Stored {
     device: Device,
     created_at: i64,
     updated_at: i64,
@@ -67,7 +68,7 @@ struct Stored {
 }
 
 impl Stored {
-    fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
+    pub(super) fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
         Ok(Stored {
             device: Device { token: row.text(0)?, locale: row.opt_text(1)? },
             created_at: row.int(2)?,
@@ -77,8 +78,11 @@ impl Stored {
     }
 
     fn item(self, cx: &Cx, namespace: &str) -> Result<Item<FirebaseToken>, Error> {
-        let user = cx.user()?;
-        let item = FirebaseToken {
+        Ok(Item { item: self.model(cx, namespace, cx.user()?) })
+    }
+
+    pub(super) fn model(self, cx: &Cx, namespace: &str, user: &UserId) -> FirebaseToken {
+        FirebaseToken {
             firebase_token_id: cx.grn(&SERVICE, &format!("{namespace}:user:{user}:firebase:token")),
             user_id: user.clone(),
             token: self.device.token,
@@ -86,8 +90,7 @@ impl Stored {
             created_at: UnixMillis(self.created_at),
             updated_at: UnixMillis(self.updated_at),
             revision: self.revision,
-        };
-        Ok(Item { item })
+        }
     }
 }
 

@@ -47,6 +47,13 @@ pub(crate) fn password_matches(password: &str, hash: &str) -> Result<bool, Error
     Ok(argon2()?.verify_password(password.as_bytes(), &hash).is_ok())
 }
 
+/// Whether a text is a hash that [`password_hash`] can have made: comparing with another one might cost any amount of memory.
+pub(crate) fn is_password_hash(text: &str) -> bool {
+    let (memory, passes, lanes) = ARGON2_COST;
+    let cost = format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$");
+    text.len() <= 128 && text.starts_with(&cost) && PasswordHash::new(text).is_ok()
+}
+
 /// The time step whose one-time password this is, if it is one of now and later than `used`.
 pub(super) fn otp_step(secret: &[u8], otp: &str, now_ms: i64, used: i64) -> Option<i64> {
     let current = now_ms / STEP_MS;

@@ -212,12 +212,13 @@ pub(crate) fn settle(
         i64::from(tried.status),
         &tried.result,
         tried.tried_at.0,
+        tried.tried_at.0,
         expires_at
     ];
     tx.execute(result::sql::INSERT_RESULT, params)?;
     if gone {
         if job.retry_count > 0 {
-            result::expire(tx, job.sequence, now)?;
+            result::expire(tx, (place.0, place.1, place.2), job.sequence, now)?;
         }
         forget(tx, &lane.owner, &tried.made)?;
     }

@@ -5,7 +5,7 @@ use hiroba_api::job_queue::{
     DeadLetterJob, DeleteDeadLetterJobByUserId, DescribeDeadLetterJobsByUserId, GetDeadLetterJobByUserId,
     JobResultBody, Namespaces, SERVICE,
 };
-use hiroba_api::names::GrnText;
+use hiroba_api::names::{GrnText, UserId};
 use hiroba_store::{Row, StoreError, Tx, params};
 use serde::{Deserialize, Serialize};
 
@@ -59,8 +59,8 @@ struct Attempt {
     tried_at: i64,
 }
 
-struct Stored {
-    sequence: i64,
+pub(super) struct Stored {
+    pub(super) sequence: i64,
     name: String,
     script_id: String,
     args: String,
@@ -70,7 +70,7 @@ struct Stored {
 }
 
 impl Stored {
-    fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
+    pub(super) fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
         Ok(Stored {
             sequence: row.int(0)?,
             name: row.text(1)?,
@@ -86,8 +86,7 @@ impl Stored {
         self.args.len() + self.results.len()
     }
 
-    fn model(self, cx: &Cx, namespace: &str) -> Result<DeadLetterJob, Error> {
-        let user = cx.user()?;
+    pub(super) fn model(self, cx: &Cx, namespace: &str, user: &UserId) -> Result<DeadLetterJob, Error> {
         let attempts: Vec<Attempt> = serde_json::from_str(&self.results)
             .map_err(|error| Error::internal("reading the attempts of a dead letter", error))?;
         let body = |attempt: Attempt| JobResultBody {
@@ -109,16 +108,21 @@ impl Stored {
     }
 }
 
-/// Keeps a job that failed for the last time, with all its attempts.
-pub(super) fn insert(tx: &mut Tx<'_>, lane: &Lane, job: &Queued, now: UnixMillis) -> Result<(), Error> {
-    let attempts = result::attempts(tx, job.sequence)?.into_iter().map(|body| Attempt {
+/// Attempts as the row holds them.
+pub(super) fn results_text(attempts: &[JobResultBody]) -> Result<String, Error> {
+    let attempt = |body: &JobResultBody| Attempt {
         try_number: body.try_number,
         status_code: body.status_code,
-        result: body.result,
+        result: body.result.clone(),
         tried_at: body.try_at.0,
-    });
-    let results = serde_json::to_string(&attempts.collect::<Vec<_>>())
-        .map_err(|error| Error::internal("writing the attempts of a dead letter", error))?;
+    };
+    serde_json::to_string(&attempts.iter().map(attempt).collect::<Vec<_>>())
+        .map_err(|error| Error::internal("writing the attempts of a dead letter", error))
+}
+
+/// Keeps a job that failed for the last time, with all its attempts.
+pub(super) fn insert(tx: &mut Tx<'_>, lane: &Lane, job: &Queued, now: UnixMillis) -> Result<(), Error> {
+    let results = results_text(&result::attempts(tx, lane, job.sequence)?)?;
     let params = params![
         &lane.owner,
         &lane.namespace,
@@ -147,7 +151,11 @@ fn describe_dead_letter_jobs_by_user_id(
         Ok(tx.query(sql::SELECT_DEAD_LETTERS, params, Stored::read)?)
     };
     let page = page::bounded(request.limit, after, CHUNK, select, |stored| stored.sequence, Stored::bytes)?;
-    let items = page.items.into_iter().map(|stored| stored.model(cx, namespace)).collect::<Result<_, _>>()?;
+    let items = page
+        .items
+        .into_iter()
+        .map(|stored| stored.model(cx, namespace, cx.user()?))
+        .collect::<Result<_, _>>()?;
     Ok(Page { items, next_page_token: page.next_page_token })
 }
 
@@ -186,7 +194,7 @@ fn one(
         None => None,
     };
     let stored = found(tx, cx, namespace, "deadLetterJob", NO_DEAD_LETTER, stored)?;
-    Ok(Item { item: stored.model(cx, namespace)? })
+    Ok(Item { item: stored.model(cx, namespace, cx.user()?)? })
 }
 
 /// Removes all dead letters of a namespace.

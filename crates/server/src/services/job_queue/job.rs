@@ -300,7 +300,7 @@ fn delete_job(tx: &mut Tx<'_>, cx: &Cx, request: &DeleteJob) -> Result<Item<Job>
     let core = Arc::clone(&cx.core);
     tx.on_commit(move || core.jobs.deleted());
     if queued.retry_count > 0 {
-        super::result::expire(tx, queued.sequence, cx.now)?;
+        super::result::expire(tx, (cx.owner(), namespace, user), queued.sequence, cx.now)?;
     }
     Ok(Item { item: queued.model(cx, namespace, user) })
 }

@@ -10,6 +10,7 @@ use super::job::{found, job_id, small};
 use super::name;
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::jobs::Lane;
 use crate::registry::Registry;
 use crate::services::namespaces;
 
@@ -21,27 +22,30 @@ pub(super) const NEVER: i64 = i64::MAX;
 pub(crate) mod sql {
     hiroba_store::statements! {
         /// The result of one attempt.
-        SELECT_RESULT = "SELECT try_number, script_id, args, status_code, result, tried_at, owner_id, namespace_name,
-                user_id, name, expires_at
-            FROM job_queue_result WHERE sequence = $1 AND try_number = $2";
+        SELECT_RESULT = "SELECT try_number, script_id, args, status_code, result, tried_at, added_at, name, expires_at
+            FROM job_queue_result
+            WHERE sequence = $1 AND try_number = $2 AND owner_id = $3 AND namespace_name = $4 AND user_id = $5";
         /// The result of the latest attempt.
-        SELECT_LATEST = "SELECT try_number, script_id, args, status_code, result, tried_at, owner_id, namespace_name,
-                user_id, name, expires_at
-            FROM job_queue_result WHERE sequence = $1 ORDER BY try_number DESC LIMIT 1";
+        SELECT_LATEST = "SELECT try_number, script_id, args, status_code, result, tried_at, added_at, name, expires_at
+            FROM job_queue_result
+            WHERE sequence = $1 AND owner_id = $2 AND namespace_name = $3 AND user_id = $4
+            ORDER BY try_number DESC LIMIT 1";
         /// All attempts at a job.
         SELECT_ATTEMPTS = "SELECT try_number, status_code, result, tried_at FROM job_queue_result
-            WHERE sequence = $1 ORDER BY try_number LIMIT 101";
+            WHERE sequence = $1 AND owner_id = $2 AND namespace_name = $3 AND user_id = $4
+            ORDER BY try_number LIMIT 101";
         /// Keeps what became of an attempt.
         INSERT_RESULT = "INSERT INTO job_queue_result (sequence, try_number, owner_id, namespace_name, user_id, name,
-                script_id, args, status_code, result, tried_at, expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-            ON CONFLICT (sequence, try_number) DO NOTHING";
+                script_id, args, status_code, result, tried_at, added_at, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            ON CONFLICT (sequence, try_number, owner_id, namespace_name, user_id) DO NOTHING";
         /// Says when the results of a job that left its queue go.
-        UPDATE_EXPIRY = "UPDATE job_queue_result SET expires_at = $2 WHERE sequence = $1";
+        UPDATE_EXPIRY = "UPDATE job_queue_result SET expires_at = $2
+            WHERE sequence = $1 AND owner_id = $3 AND namespace_name = $4 AND user_id = $5";
         /// Some results in the order of their jobs' pushes.
         SELECT_KEYS = "SELECT sequence, try_number, expires_at FROM job_queue_result
             WHERE (sequence, try_number) > ($1, $2) ORDER BY sequence, try_number LIMIT $3";
-        /// Removes a result.
+        /// Removes a result that has expired, of whichever player.
         DELETE_RESULT = "DELETE FROM job_queue_result WHERE sequence = $1 AND try_number = $2 AND expires_at <= $3";
     }
 }
@@ -57,7 +61,7 @@ struct Stored {
     status_code: i64,
     result: String,
     tried_at: i64,
-    lane: [String; 3],
+    added_at: i64,
     name: String,
     expires_at: i64,
 }
@@ -71,30 +75,31 @@ impl Stored {
             status_code: row.int(3)?,
             result: row.text(4)?,
             tried_at: row.int(5)?,
-            lane: [row.text(6)?, row.text(7)?, row.text(8)?],
-            name: row.text(9)?,
-            expires_at: row.int(10)?,
+            added_at: row.int(6)?,
+            name: row.text(7)?,
+            expires_at: row.int(8)?,
         })
     }
 }
 
 fn get_job_result(tx: &mut Tx<'_>, cx: &Cx, request: &GetJobResult) -> Result<Item<JobResult>, Error> {
     let (namespace, user) = (request.namespace_name.as_str(), cx.user()?);
+    let (owner, player) = (cx.owner(), user.as_str());
     let stored = match (name::sequence(&request.job_name), request.try_number) {
         (None, _) => None,
-        (Some(sequence), None) => tx.query_opt(sql::SELECT_LATEST, params![sequence], Stored::read)?,
+        (Some(sequence), None) => {
+            tx.query_opt(sql::SELECT_LATEST, params![sequence, owner, namespace, player], Stored::read)?
+        }
         (Some(sequence), Some(number)) => {
-            tx.query_opt(sql::SELECT_RESULT, params![sequence, i64::from(number)], Stored::read)?
+            let params = params![sequence, i64::from(number), owner, namespace, player];
+            tx.query_opt(sql::SELECT_RESULT, params, Stored::read)?
         }
     };
-    let lane = [cx.owner(), namespace, user.as_str()];
-    let stored = stored.filter(|stored| {
-        stored.lane == lane && stored.name == *request.job_name && stored.expires_at > cx.now.0
-    });
+    let stored = stored.filter(|stored| stored.name == *request.job_name && stored.expires_at > cx.now.0);
     let stored = match stored {
         // Results go with their time, not with their namespace: those of an earlier one of this name are none of this.
         Some(stored) => namespaces::read::<Namespaces>(tx, cx, namespace)?
-            .is_some_and(|namespace| namespace.created_at.0 <= stored.tried_at)
+            .is_some_and(|namespace| namespace.created_at.0 <= stored.added_at)
             .then_some(stored),
         None => None,
     };
@@ -102,10 +107,7 @@ fn get_job_result(tx: &mut Tx<'_>, cx: &Cx, request: &GetJobResult) -> Result<It
     let stored = found(tx, cx, namespace, "jobResult", detail, stored)?;
     let job_id = job_id(cx, namespace, user, &stored.name);
     let item = JobResult {
-        job_result_id: cx.grn(
-            &SERVICE,
-            &format!("{namespace}:user:{user}:job:{}:jobResult:{}", stored.name, stored.try_number),
-        ),
+        job_result_id: result_id(cx, namespace, user, &stored.name, stored.try_number),
         job_id,
         script_id: GrnText::trusted(stored.script_id),
         args: stored.args,
@@ -117,8 +119,13 @@ fn get_job_result(tx: &mut Tx<'_>, cx: &Cx, request: &GetJobResult) -> Result<It
     Ok(Item { item })
 }
 
+/// GRN of what became of an attempt.
+pub(super) fn result_id(cx: &Cx, namespace: &str, user: &str, job: &str, try_number: i64) -> String {
+    cx.grn(&SERVICE, &format!("{namespace}:user:{user}:job:{job}:jobResult:{try_number}"))
+}
+
 /// All attempts at a job, as dead letters hold them.
-pub(super) fn attempts(tx: &mut Tx<'_>, sequence: i64) -> Result<Vec<JobResultBody>, Error> {
+pub(super) fn attempts(tx: &mut Tx<'_>, lane: &Lane, sequence: i64) -> Result<Vec<JobResultBody>, Error> {
     let read = |row: &Row<'_>| {
         Ok(JobResultBody {
             // Counted from 1 here, from 0 there (BEHAVIOUR J-31).
@@ -128,12 +135,17 @@ pub(super) fn attempts(tx: &mut Tx<'_>, sequence: i64) -> Result<Vec<JobResultBo
             try_at: UnixMillis(row.int(3)?),
         })
     };
-    Ok(tx.query(sql::SELECT_ATTEMPTS, params![sequence], read)?)
+    Ok(tx.query(sql::SELECT_ATTEMPTS, params![sequence, &lane.owner, &lane.namespace, &lane.user], read)?)
 }
 
 /// The job has left its queue: its results are kept for a while from now on.
-pub(super) fn expire(tx: &mut Tx<'_>, sequence: i64, now: UnixMillis) -> Result<(), Error> {
-    tx.execute(sql::UPDATE_EXPIRY, params![sequence, now.0 + KEPT_MS])?;
+pub(super) fn expire(
+    tx: &mut Tx<'_>,
+    (owner, namespace, user): (&str, &str, &str),
+    sequence: i64,
+    now: UnixMillis,
+) -> Result<(), Error> {
+    tx.execute(sql::UPDATE_EXPIRY, params![sequence, now.0 + KEPT_MS, owner, namespace, user])?;
     Ok(())
 }
 
