@@ -211,10 +211,22 @@ fn judged(row: &Row, answer: Outcome) -> Outcome {
         400..=499 => Status::BadRequest,
         _ => Status::Internal,
     });
-    let items = invoked["result"].as_str().and_then(|text| serde_json::from_str::<Vec<ErrorItem>>(text).ok());
-    let detail = format!("the script failed: {}", invoked["result"].as_str().unwrap_or_default());
-    let failed = || vec![ErrorItem::new("script", "script", "script", "failed", detail)];
-    Err(ApiError { status, items: items.filter(|items| !items.is_empty()).unwrap_or_else(failed) })
+    let result = invoked["result"].as_str().unwrap_or_default();
+    let mut items: Vec<ErrorItem> = serde_json::from_str(result).unwrap_or_default();
+    for item in &mut items {
+        // A script says with `fail` what it likes, and no more.
+        if item.code.is_empty() {
+            "script.script.failed".clone_into(&mut item.code);
+        }
+        if item.detail.is_empty() {
+            item.detail = format!("the script failed with status {code}: {}", item.message);
+        }
+    }
+    if items.is_empty() {
+        let detail = format!("the script failed with status {code}: {result}");
+        items.push(ErrorItem::new("script", "script", "script", "failed", detail));
+    }
+    Err(ApiError { status, items })
 }
 
 /// The placeholders of an expression's own actions were replaced with those of the whole: their values are not looked for
