@@ -15,6 +15,7 @@ pub mod grn;
 pub mod identifier;
 pub mod job_queue;
 pub mod lock;
+pub mod log;
 pub mod names;
 pub mod namespace;
 pub mod openapi;
@@ -37,6 +38,7 @@ pub const SERVICES: &[&Service] = &[
     &chat::SERVICE,
     &script::SERVICE,
     &lock::SERVICE,
+    &log::SERVICE,
 ];
 
 /// The table of every operation that this version declares.
@@ -49,5 +51,6 @@ pub fn table() -> Table {
         chat::OPERATIONS,
         script::OPERATIONS,
         lock::OPERATIONS,
+        log::OPERATIONS,
     ])
 }

@@ -18,6 +18,7 @@ use crate::cx::Cx;
 use crate::error::Error;
 use crate::hub::{Hub, HubMetrics, Limits};
 use crate::jobs::{self, JobMetrics, Jobs};
+use crate::logs::{self, Action, IssuedSheet, LogMetrics, Logs};
 use crate::metrics::{Metrics, StoreMetrics};
 use crate::outbound::eventbridge::{self, EventBridge};
 use crate::pipeline::{Access, Core, KeptKey, Pipeline, Running, Tokens, Urls};
@@ -41,6 +42,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "jobs", sql: include_str!("../migrations/0003_jobs.sql") },
     Migration { version: 4, name: "chat", sql: include_str!("../migrations/0004_chat.sql") },
     Migration { version: 5, name: "masters", sql: include_str!("../migrations/0005_masters.sql") },
+    Migration { version: 6, name: "log", sql: include_str!("../migrations/0006_log.sql") },
 ];
 
 impl Core {
@@ -86,7 +88,7 @@ impl App {
         let table = Arc::new(hiroba_api::table());
         let (hub_metrics, mobile_metrics) = (HubMetrics::default(), MobileMetrics::default());
         let (runtime, job_metrics) = (tokio::runtime::Handle::current(), JobMetrics::default());
-        let chat_metrics = ChatMetrics::default();
+        let (chat_metrics, log_metrics) = (ChatMetrics::default(), LogMetrics::default());
         let (hub, closed) = Hub::new(Limits::new(&config), hub_metrics.clone());
         let cluster_metrics = ClusterMetrics::default();
         let cluster = match &config.nats_url {
@@ -113,7 +115,8 @@ impl App {
                 &mobile_metrics,
                 &job_metrics,
                 &chat_metrics,
-            ),
+            )
+            .with_logs(&log_metrics),
             hub,
             cluster,
             namespaces: NamespaceCache::default(),
@@ -127,12 +130,15 @@ impl App {
             hashing: Semaphore::new(HASHES_MAX),
             masters: MasterCache::default(),
             urls: Urls { public: config.public_url.clone(), ..Urls::default() },
+            logs: Logs::new(&config, &table, log_metrics),
             table,
         });
         let mut registry = Registry::default();
         services::register(&mut registry);
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&core), registry));
         core.scripts.lead(&pipeline);
+
+        core.logs.settings.load(&core).await?;
 
         let (stop, stopping) = watch::channel(false);
         node::join(&core).await?;
@@ -141,6 +147,8 @@ impl App {
             tokio::spawn(sweeper::run(Arc::clone(&core), stopping.clone())),
             tokio::spawn(vault::reseal::run(Arc::clone(&core), stopping.clone())),
             tokio::spawn(jobs::search(Arc::clone(&core), stopping.clone())),
+            tokio::spawn(logs::watch(Arc::clone(&core), stopping.clone())),
+            tokio::spawn(logs::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(Mobile::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(Cluster::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(node::run(Arc::clone(&core), closed, leaving)),
@@ -212,6 +220,39 @@ impl App {
         };
         cx.write(change).await?;
         Ok(result.map(serde_json::Value::Object))
+    }
+
+    /// Records a transaction with one task, its issue and its execution, as Distributor does through its log setting.
+    pub fn record_transaction(
+        &self,
+        logging_namespace_id: &str,
+        user: &str,
+        transaction_id: &str,
+        task_id: &str,
+        args: &str,
+    ) {
+        let (cx, logs) = (Cx::internal(&self.core), &self.core.logs);
+        let action = |id: &str| Action {
+            id: id.to_owned(),
+            service: "distributor",
+            method: "runStampSheet".to_owned(),
+            user_id: Some(UserId::trusted(user)),
+            action: "Gs2JobQueue:PushByUserId".to_owned(),
+            args: args.to_owned(),
+        };
+        let issued = IssuedSheet {
+            transaction_id: transaction_id.to_owned(),
+            service: "jobQueue",
+            method: "push".to_owned(),
+            user_id: Some(UserId::trusted(user)),
+            action: "Gs2JobQueue:PushByUserId".to_owned(),
+            args: args.to_owned(),
+            tasks: vec![args.to_owned()],
+        };
+        logs.issued(&cx, logging_namespace_id, issued);
+        let task = Action { action: "Gs2JobQueue:DeleteJobByUserId".to_owned(), ..action(task_id) };
+        logs.executed_task(&cx, logging_namespace_id, task);
+        logs.executed_sheet(&cx, logging_namespace_id, action(transaction_id));
     }
 
     /// Rows that a statement finds, for tests that look behind the API.

@@ -10,6 +10,7 @@ use hiroba_store::{StoreError, Tx};
 
 use crate::entropy::Entropy;
 use crate::error::Error;
+use crate::logs::Trace;
 use crate::pipeline::{Core, Once};
 
 /// The context of a call.
@@ -39,6 +40,8 @@ pub(crate) struct Cx {
     pub(crate) once: Option<Arc<Once>>,
     /// URL under which the caller reaches the server, where a transport knows it.
     pub(crate) base_url: Option<Arc<str>>,
+    /// Id of the call, and of those that caused it.
+    pub(crate) trace: Trace,
 }
 
 impl Cx {
@@ -57,6 +60,7 @@ impl Cx {
             depth: 0,
             once: None,
             base_url: None,
+            trace: Trace::default(),
         }
     }
 

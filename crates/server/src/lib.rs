@@ -14,6 +14,7 @@ mod generation;
 mod hub;
 mod jobs;
 mod json;
+mod logs;
 mod metrics;
 mod outbound;
 mod pipeline;
@@ -30,6 +31,7 @@ pub fn statements() -> Vec<&'static str> {
         .iter()
         .chain(services::STATEMENTS)
         .chain(services::chat::STATEMENTS)
-        .chain([&bootstrap::sql::ALL, &jobs::sql::ALL]);
+        .chain(services::log::STATEMENTS)
+        .chain([&bootstrap::sql::ALL, &jobs::sql::ALL, &logs::store::sql::ALL]);
     modules.flat_map(|statements| statements.iter().copied()).collect()
 }

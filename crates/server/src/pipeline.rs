@@ -8,7 +8,7 @@ mod tokens;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use hiroba_api::contract::{
@@ -33,6 +33,7 @@ use crate::entropy::request_id;
 use crate::error::Error;
 use crate::hub::{Command, Hub};
 use crate::jobs::Jobs;
+use crate::logs::{Logs, Note, Trace};
 use crate::metrics::Metrics;
 use crate::outbound::eventbridge::EventBridge;
 use crate::registry::{AnyHandler, AnyRequest, Call, Registry};
@@ -89,6 +90,8 @@ pub(crate) struct Core {
     pub(crate) masters: MasterCache,
     /// Where the server is reached.
     pub(crate) urls: Urls,
+    /// Records calls.
+    pub(crate) logs: Logs,
 }
 
 /// Where the server is reached, for the URLs that it answers.
@@ -140,6 +143,25 @@ impl Reply {
     }
 }
 
+/// A call on its way.
+#[derive(Debug)]
+struct Passage {
+    trace: Trace,
+    /// There when the call is to be recorded.
+    note: Option<Note>,
+}
+
+impl Passage {
+    /// Tells the context of the call its place among others, and notes whom the call is about.
+    fn sees(&self, cx: &mut Cx) {
+        cx.trace = self.trace.clone();
+        if let (Some(note), Some(user)) = (&self.note, &cx.user) {
+            // Filled in once.
+            let _ = note.user.set(user.clone());
+        }
+    }
+}
+
 impl Pipeline {
     /// The road to these handlers.
     pub(crate) fn new(core: Arc<Core>, registry: Registry) -> Pipeline {
@@ -155,19 +177,24 @@ impl Pipeline {
     pub(crate) async fn call(&self, id: RowId, fields: Fields, mut credentials: Credentials) -> Reply {
         let request_id = chosen_request_id(credentials.request_id.take());
         let row = self.core.table.row(id);
-        match self.watched(row, &request_id, self.road(row, fields, &credentials)).await {
+        let note = self.core.logs.note_from_outside(&self.core, row, &fields, &credentials);
+        let passage = Passage { trace: Trace::begin(&request_id), note };
+        let road = self.road(row, fields, &credentials, &passage);
+        let (answer, elapsed) = self.watched(row, &request_id, road).await;
+        self.record(row, passage, &answer, elapsed);
+        match answer {
             Ok(body) => Reply { status: 200, body, request_id },
             Err(error) => Reply::refused(&error, request_id),
         }
     }
 
-    /// Makes a call whatever happens in it, and counts it.
+    /// Makes a call whatever happens in it, and counts it. Answers the time that it took too.
     async fn watched(
         &self,
         row: &Row,
         request_id: &str,
         road: impl Future<Output = Result<String, Error>>,
-    ) -> Result<String, ApiError> {
+    ) -> (Result<String, ApiError>, Duration) {
         let started = Instant::now();
         let outcome = caught(road).await;
         let answer = outcome
@@ -183,7 +210,19 @@ impl Pipeline {
             micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "call"
         );
-        answer
+        (answer, elapsed)
+    }
+
+    /// Records a call that was answered, where its namespace says so.
+    fn record(&self, row: &Row, passage: Passage, answer: &Result<String, ApiError>, elapsed: Duration) {
+        let Passage { trace, note: Some(note) } = passage else { return };
+        match answer {
+            Ok(body) => self.core.logs.record(note, row.id, trace, 200, body, elapsed),
+            Err(error) => {
+                let status = error.status.code();
+                self.core.logs.record(note, row.id, trace, status, &error.body(), elapsed);
+            }
+        }
     }
 
     /// Does what is no call of an operation, such as taking an upload, whatever happens in it.
@@ -203,10 +242,17 @@ impl Pipeline {
         reply
     }
 
-    async fn road(&self, row: &Row, fields: Fields, credentials: &Credentials) -> Result<String, Error> {
+    async fn road(
+        &self,
+        row: &Row,
+        fields: Fields,
+        credentials: &Credentials,
+        passage: &Passage,
+    ) -> Result<String, Error> {
         let handler = &self.handlers[usize::from(row.id.0)];
         let (request, subject) = handler.decode(row, fields, credentials)?;
-        let cx = self.authorise(row, request.as_ref(), subject, credentials).await?;
+        let mut cx = self.authorise(row, request.as_ref(), subject, credentials).await?;
+        passage.sees(&mut cx);
         let avoider = avoider(row, request.as_ref(), credentials)?;
         handler.run(&self.core.store, Call { cx: Arc::new(cx), request, avoider }).await
     }

@@ -6,6 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod identifier;
 pub(crate) mod job_queue;
 pub(crate) mod lock;
+pub(crate) mod log;
 pub(crate) mod masters;
 pub(crate) mod namespaces;
 mod page;
@@ -27,6 +28,7 @@ pub(crate) fn register(registry: &mut Registry) {
     job_queue::register(registry);
     script::register(registry);
     lock::register(registry);
+    log::register(registry);
 }
 
 /// Every statement of every service, for the test that prepares them on both engines.

@@ -14,10 +14,11 @@ use hiroba_store::{Tx, params};
 use parking_lot::Mutex;
 
 use super::duplicates::{Avoider, sql};
-use super::{Pipeline, avoider};
+use super::{Passage, Pipeline, avoider};
 use crate::cx::Cx;
 use crate::entropy::request_id;
 use crate::error::Error;
+use crate::logs::Trace;
 use crate::registry::Call;
 
 /// How long the answers that a job's calls got are kept while the job waits for its next attempt: 30 days.
@@ -38,12 +39,15 @@ pub(crate) struct Origin {
     pub(crate) depth: u8,
     /// Where its calls are remembered, when the run may be repeated.
     pub(crate) once: Option<Arc<Once>>,
+    /// The call that set it off; for what the server does of itself the run, from its first call on.
+    pub(crate) trace: Trace,
 }
 
 impl Origin {
     /// For what the server does of itself.
     pub(crate) fn of_server(project: Arc<Project>, user: Option<UserId>) -> Origin {
-        Origin { project, user, time_offset: 0, dry_run: false, depth: 0, once: None }
+        let trace = Trace::default();
+        Origin { project, user, time_offset: 0, dry_run: false, depth: 0, once: None, trace }
     }
 
     /// For what a call sets off.
@@ -55,6 +59,7 @@ impl Origin {
             dry_run: cx.dry_run,
             depth: cx.depth,
             once: cx.once.clone(),
+            trace: cx.trace.clone(),
         }
     }
 }
@@ -150,7 +155,12 @@ impl Pipeline {
         origin: Origin,
     ) -> Result<String, ApiError> {
         let (request_id, once) = (request_id(), origin.once.clone());
-        let answer = self.watched(row, &request_id, self.road_inside(row, fields, credentials, origin)).await;
+        let now = self.core.clock.now();
+        let note = self.core.logs.note(row, &fields, &origin.project.owner, now.0);
+        let passage = Passage { trace: origin.trace.inside(&request_id), note };
+        let road = self.road_inside(row, fields, credentials, origin, &passage);
+        let (answer, elapsed) = self.watched(row, &request_id, road).await;
+        self.record(row, passage, &answer, elapsed);
         if let (Err(error), Some(once)) = (&answer, once)
             && error.status == Status::Unavailable
         {
@@ -165,6 +175,7 @@ impl Pipeline {
         fields: Fields,
         mut credentials: Credentials,
         origin: Origin,
+        passage: &Passage,
     ) -> Result<String, Error> {
         let handler = &self.handlers[usize::from(row.id.0)];
         let for_player =
@@ -189,6 +200,7 @@ impl Pipeline {
         if cx.offset_token.is_none() && cx.user == origin.user {
             cx.time_offset = origin.time_offset;
         }
+        passage.sees(&mut cx);
         let mut avoider = avoider(row, request.as_ref(), &credentials)?;
         if let Some(once) = origin.once.filter(|_| is_kept(row)) {
             let fields = request.fields();

@@ -11,6 +11,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::{Watcher, failed, failure, items, refused};
+use crate::entropy::request_id;
+use crate::logs::Trace;
 use crate::pipeline::{Core, Origin, Pipeline};
 
 /// Operations by the names that scripts call them.
@@ -68,7 +70,11 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn new(core: &Arc<Core>, origin: &Origin, watcher: Option<Rc<dyn Watcher>>) -> Calls {
         let pipeline = core.scripts.pipeline.get().and_then(std::sync::Weak::upgrade);
-        let origin = Origin { depth: origin.depth + 1, ..origin.clone() };
+        let mut origin = Origin { depth: origin.depth + 1, ..origin.clone() };
+        if origin.trace.id.is_none() {
+            // No call set it off: what the run calls belongs together under an id of its own.
+            origin.trace = Trace::begin(&request_id());
+        }
         Calls { core: Arc::clone(core), pipeline, origin, watcher }
     }
 

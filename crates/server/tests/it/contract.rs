@@ -2,7 +2,7 @@
 //! unchanged, also in the habits of the SDKs (`core.json`: numbers and booleans as text).
 
 use hiroba_api::contract::{Credentials, FieldInfo, Fields, Kind, Operation, Row, Table, decode};
-use hiroba_api::{auth, chat, gateway, identifier, job_queue, lock, script};
+use hiroba_api::{auth, chat, gateway, identifier, job_queue, lock, log, script};
 use hiroba_testkit::Random;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,6 +39,7 @@ fn valid(kind: &Kind, range: Option<(i64, i64)>) -> BoxedStrategy<Value> {
             let (min, max) = range.unwrap_or((i64::MIN, i64::MAX));
             (min..=max).prop_map(Value::from).boxed()
         }
+        Kind::Double => (-1e9..1e9).prop_map(Value::from).boxed(),
         Kind::Bool => any::<bool>().prop_map(Value::from).boxed(),
         Kind::Any => Just(Value::Bool(true)).boxed(),
         Kind::List(element) => {
@@ -65,6 +66,13 @@ fn object(infos: Vec<FieldInfo>) -> impl Strategy<Value = Fields> {
             "rejectAccessTokenPost" => words(&["Enabled", "Disabled"]),
             "doneTriggerTargetType" => words(&["none", "gs2_script", "aws"]),
             "mode" => words(&["direct", "preUpload"]),
+            // The words of three types, which their limits tell apart.
+            "type" => match info.shape.range {
+                Some((_, 8)) => words(&["count", "unique", "sum", "avg", "max", "min", "p90", "p95", "p99"]),
+                Some((_, 16)) => words(&["gs2"]),
+                _ => words(&["string", "double", "measure"]),
+            },
+            "orderBy" => words(&["asc", "desc"]),
             "referenceType" => words(&["commit_hash", "branch", "tag"]),
             _ => valid(&info.shape.kind, info.shape.range),
         };
@@ -161,6 +169,14 @@ fn what_is_written_reads_the_same() {
             UpdateScriptFromGitHub DeleteScript InvokeScript DebugInvoke InvokeByStampSheet;
         lock: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
             GetServiceVersion DescribeMutexes Lock Unlock GetMutex DeleteMutexByUserId;
+        log: DescribeNamespaces CreateNamespace GetNamespaceStatus GetNamespace UpdateNamespace DeleteNamespace
+            GetServiceVersion QueryAccessLog CountAccessLog QueryIssueStampSheetLog CountIssueStampSheetLog
+            QueryExecuteStampSheetLog CountExecuteStampSheetLog QueryExecuteStampTaskLog CountExecuteStampTaskLog
+            QueryInGameLog SendInGameLog QueryAccessLogWithTelemetry DescribeInsights CreateInsight GetInsight
+            DeleteInsight DescribeFacetModels CreateFacetModel GetFacetModel UpdateFacetModel DeleteFacetModel
+            DescribeDashboards CreateDashboard GetDashboard UpdateDashboard DuplicateDashboard DeleteDashboard QueryLog
+            GetLog QueryFacets QueryTimeseries GetTrace QueryMetricsTimeseries DescribeMetrics DescribeLabelValues
+            PutLog;
     }
     for row in table.rows() {
         let name = (row.declaration.service.name, row.declaration.name);
