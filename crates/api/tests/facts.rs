@@ -340,7 +340,12 @@ const DEVIATIONS: &[Deviation] = &[
         "X-01: a query changes nothing",
     ),
     deviation("log.AccessLog", "requestId", "not in the facts", "LG-02: the facts take it for a header"),
-    deviation("log.AccessLogWithTelemetry", "requestId", "not in the facts", "LG-02: the facts take it for a header"),
+    deviation(
+        "log.AccessLogWithTelemetry",
+        "requestId",
+        "not in the facts",
+        "LG-02: the facts take it for a header",
+    ),
     deviation("log.InGameLog", "requestId", "not in the facts", "LG-02: the facts take it for a header"),
     deviation(
         "log.getTrace",

@@ -11,7 +11,7 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
-from gs2 import auth, chat, core, gateway, identifier, job_queue, lock, script
+from gs2 import auth, chat, core, gateway, identifier, job_queue, lock, log, script
 
 from harness.errors import check_errors
 
@@ -32,6 +32,7 @@ MODULES = {
     "script": (script, script.Gs2ScriptRestClient, script.Gs2ScriptWebSocketClient),
     "jobQueue": (job_queue, job_queue.Gs2JobQueueRestClient, job_queue.Gs2JobQueueWebSocketClient),
     "chat": (chat, chat.Gs2ChatRestClient, chat.Gs2ChatWebSocketClient),
+    "log": (log, log.Gs2LogRestClient, log.Gs2LogWebSocketClient),
 }
 
 # (transport, service, operation) that succeeded at least once in this run.
@@ -101,6 +102,7 @@ class Sdk:
         self.script = Service(self, "script")
         self.job_queue = Service(self, "jobQueue")
         self.chat = Service(self, "chat")
+        self.log = Service(self, "log")
 
     @staticmethod
     def login(environment, transport, client_id=None, client_secret=None):

@@ -45,9 +45,9 @@ pub struct SendInGameLog {
     /// Tags by which it is found.
     #[field(0..=20)]
     pub tags: Option<Vec<InGameLogTag>>,
-    /// What it says, at most 10,485,760 characters; kept as it is.
+    /// What it says, at most 10,485,760 characters; kept as it is. Empty when absent.
     #[field(0..=10485760)]
-    pub payload: String,
+    pub payload: Option<String>,
 }
 
 /// Finds logs of games, newest first; of several tags each must be there (BEHAVIOUR LG-08, LG-09).

@@ -16,7 +16,7 @@ pub struct PutLog {
     /// Value of the tag.
     #[field(1..=128)]
     pub log_category: String,
-    /// What it says.
-    #[field(0..=1048576)]
-    pub payload: String,
+    /// What it says, at most 10,485,760 characters. Empty when absent.
+    #[field(0..=10485760)]
+    pub payload: Option<String>,
 }

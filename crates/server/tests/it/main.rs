@@ -16,6 +16,7 @@ mod hostile;
 mod http;
 mod jobs;
 mod linearizability;
+mod logs;
 mod master_key;
 mod masters;
 mod owners;

@@ -50,12 +50,11 @@ fn add(tx: &mut Tx<'_>, cx: &Cx, namespace: &str, tags: &[InGameLogTag], payload
 
 fn send_in_game_log(tx: &mut Tx<'_>, cx: &Cx, request: &SendInGameLog) -> Result<Item<InGameLog>, Error> {
     let tags = request.tags.clone().unwrap_or_default();
-    add(tx, cx, &request.namespace_name, &tags, &request.payload)?;
+    let payload = request.payload.clone().unwrap_or_default();
+    add(tx, cx, &request.namespace_name, &tags, &payload)?;
     let request_id = cx.trace.id.as_deref().map(str::to_owned);
     let user_id = Some(cx.user()?.clone());
-    Ok(Item {
-        item: InGameLog { timestamp: cx.now, request_id, user_id, tags, payload: request.payload.clone() },
-    })
+    Ok(Item { item: InGameLog { timestamp: cx.now, request_id, user_id, tags, payload } })
 }
 
 fn put_log(tx: &mut Tx<'_>, cx: &Cx, request: &PutLog) -> Result<Empty, Error> {
@@ -74,7 +73,7 @@ fn put_log(tx: &mut Tx<'_>, cx: &Cx, request: &PutLog) -> Result<Empty, Error> {
         );
     };
     let tag = InGameLogTag { key: CATEGORY.to_owned(), value: request.log_category.clone() };
-    add(tx, cx, grn.rest, &[tag], &request.payload)?;
+    add(tx, cx, grn.rest, &[tag], request.payload.as_deref().unwrap_or_default())?;
     Ok(Empty)
 }
 
