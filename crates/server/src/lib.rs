@@ -22,6 +22,8 @@ mod registry;
 mod scripts;
 mod services;
 mod sweeper;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod transport;
 mod vault;
 

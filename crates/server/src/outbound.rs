@@ -16,7 +16,7 @@ pub(crate) mod web;
 
 /// What every client here has in common: the roots of the web's authorities, and that a redirect is an answer like any
 /// other, because following it would leave the host that was asked for. A limit on time is each one's own.
-fn client() -> Result<ClientBuilder, rustls::Error> {
+pub(crate) fn client() -> Result<ClientBuilder, rustls::Error> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)

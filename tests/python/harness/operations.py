@@ -95,8 +95,7 @@ LENGTHS_OF_ONE = {
     **{(f"count{kind}Log", field): None for kind in ("Access", "IssueStampSheet", "ExecuteStampSheet", "ExecuteStampTask")
        for field in ("service", "method", "userId", "action")},
     # Longer than a body may be.
-    **{(name, "payload"): None for name in ("sendInGameLog", "sendInGameLogByUserId", "putLog")},
-    ("updateDashboard", "payload"): 1048576,
+    **{(name, "payload"): None for name in ("sendInGameLog", "sendInGameLogByUserId", "putLog", "updateDashboard")},
     **{(name, "displayName"): 128 for name in ("createFacetModel", "updateFacetModel")},
 }
 NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName", "roomName")

@@ -1,7 +1,7 @@
 //! Every request type reads what it writes: any request that keeps its limits goes through the flat object and back
 //! unchanged, also in the habits of the SDKs (`core.json`: numbers and booleans as text).
 
-use hiroba_api::contract::{Credentials, FieldInfo, Fields, Kind, Operation, Row, Table, decode};
+use hiroba_api::contract::{Credentials, FieldInfo, Fields, Kind, Operation, Row, Table, Variant, decode};
 use hiroba_api::{auth, chat, gateway, identifier, job_queue, lock, log, script};
 use hiroba_testkit::Random;
 use proptest::collection::vec;
@@ -97,7 +97,9 @@ fn read<O: Operation>(
     row: &Row,
     mut fields: Fields,
 ) -> Result<(O, hiroba_api::contract::Subject), TestCaseError> {
-    fields.entry("userId").or_insert_with(|| "alice".into());
+    if row.variant == Variant::ByUser {
+        fields.entry("userId").or_insert_with(|| "alice".into());
+    }
     let credentials = Credentials { access_token: Some("token".to_owned()), ..Credentials::default() };
     match decode::<O>(row, fields.clone(), &credentials) {
         Ok(decoded) => Ok((decoded.request, decoded.subject)),
