@@ -131,6 +131,8 @@ impl App {
             masters: MasterCache::default(),
             urls: Urls { public: config.public_url.clone(), ..Urls::default() },
             logs: Logs::new(&config, &table, log_metrics),
+            #[cfg(feature = "otel")]
+            telemetry: config.otlp_endpoint.as_deref().map(crate::telemetry::Telemetry::new).transpose()?,
             table,
         });
         let mut registry = Registry::default();
@@ -275,6 +277,13 @@ impl App {
             if let Err(error) = task.await {
                 tracing::warn!(%error, "a task in the background ended badly");
             }
+        }
+        #[cfg(feature = "otel")]
+        if self.core.telemetry.is_some() {
+            let core = Arc::clone(&self.core);
+            let stopped = move || core.telemetry.as_ref().map(crate::telemetry::Telemetry::stop);
+            // What fails is logged there.
+            let _ = tokio::task::spawn_blocking(stopped).await;
         }
         self.core.store.close().await;
     }

@@ -92,6 +92,9 @@ pub(crate) struct Core {
     pub(crate) urls: Urls,
     /// Records calls.
     pub(crate) logs: Logs,
+    /// Sends spans of calls, where the settings name a collector.
+    #[cfg(feature = "otel")]
+    pub(crate) telemetry: Option<crate::telemetry::Telemetry>,
 }
 
 /// Where the server is reached, for the URLs that it answers.
@@ -215,6 +218,17 @@ impl Pipeline {
 
     /// Records a call that was answered, where its namespace says so.
     fn record(&self, row: &Row, passage: Passage, answer: &Result<String, ApiError>, elapsed: Duration) {
+        #[cfg(feature = "otel")]
+        if let Some(telemetry) = &self.core.telemetry {
+            telemetry.called(&crate::telemetry::Call {
+                trace: &passage.trace,
+                service: row.declaration.service.name,
+                method: crate::logs::plain_method(row),
+                status: answer.as_ref().map_or_else(|error| error.status.code(), |_| 200),
+                ended_at: self.core.clock.now().0,
+                elapsed,
+            });
+        }
         let Passage { trace, note: Some(note) } = passage else { return };
         match answer {
             Ok(body) => self.core.logs.record(note, row.id, trace, 200, body, elapsed),

@@ -27,5 +27,7 @@ mod running;
 mod scripts;
 mod second_factor;
 mod statements;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod time_offsets;
 mod tokens;
