@@ -295,7 +295,9 @@ impl<T: Send + 'static> Pager<T> {
         let left = walked.left;
         self.settle(left);
         let before = self.from.map_or(0, |from| from.count) + self.items.len() as i64;
-        let next = match (self.full, left) {
+        // What was not kept for want of room stands behind what filled the page.
+        let full = self.full || (self.behind > 0 && self.items.len() == self.limit);
+        let next = match (full, left) {
             (true, _) => self.last.map(|place| From { place, count: before }),
             (false, Some(at)) => {
                 let place = Place { at, sequence: i64::MAX, index: u32::MAX };
@@ -359,6 +361,92 @@ impl<K: Hash + Eq + Send + 'static> Visitor for Counter<K> {
         let key = (self.key)(entry);
         if self.counts.len() < GROUPS_MAX || self.counts.contains_key(&key) {
             *self.counts.entry(key).or_default() += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Chunks of entries, each with its times; the number of a chunk is its place in the list.
+    fn page(
+        chunks: &[Vec<i64>],
+        from: Option<From>,
+        limit: usize,
+        bytes_max: usize,
+        chunks_max: usize,
+    ) -> Paged<String> {
+        let end = from.map_or(i64::MAX, |from| from.place.at);
+        let mut order: Vec<(i64, i64)> =
+            chunks.iter().zip(0..).filter_map(|(times, sequence)| Some((*times.last()?, sequence))).collect();
+        order.sort_unstable_by(|left, right| right.cmp(left));
+        let filter: Filter = Box::new(|entry| entry.at % 7 != 0);
+        let mut pager = Pager::new(from, limit, bytes_max, filter, |entry| entry.id.to_owned());
+        for (count, (last_at, sequence)) in order.into_iter().enumerate() {
+            pager.boundary(last_at);
+            let times = &chunks[usize::try_from(sequence).unwrap()];
+            for (at, index) in times.iter().zip(0..).filter(|(at, _)| **at <= end) {
+                let id = format!("{at}/{sequence}/{index}");
+                let entry = Entry { at: *at, id: &id, request: "12345678", ..Entry::default() };
+                pager.entry(Place { at: *at, sequence, index }, &entry);
+            }
+            if count >= chunks_max && last_at < end {
+                pager.boundary(last_at);
+                return pager.finish(Walked { bytes: 0, left: Some(last_at) });
+            }
+        }
+        pager.finish(Walked { bytes: 0, left: None })
+    }
+
+    proptest! {
+        #[test]
+        fn pages_hold_every_entry_once_in_order(
+            chunks in prop::collection::vec(prop::collection::vec(0..40_i64, 0..12), 0..8),
+            limit in 1..9_usize, bytes_max in 8..60_usize, chunks_max in 0..9_usize,
+        ) {
+            let mut chunks = chunks;
+            chunks.iter_mut().for_each(|times| times.sort_unstable());
+            let mut expected: Vec<Place> = Vec::new();
+            for (times, sequence) in chunks.iter().zip(0..) {
+                let places = times.iter().zip(0..).filter(|(at, _)| **at % 7 != 0);
+                expected.extend(places.map(|(at, index)| Place { at: *at, sequence, index }));
+            }
+            expected.sort_unstable_by(|left, right| right.cmp(left));
+            let name = |place: &Place| format!("{}/{}/{}", place.at, place.sequence, place.index);
+            let expected: Vec<String> = expected.iter().map(name).collect();
+
+            let (mut from, mut found, mut calls) = (None, Vec::new(), 0);
+            loop {
+                let paged = page(&chunks, from, limit, bytes_max, chunks_max);
+                prop_assert!(paged.items.len() <= limit && paged.items.len() <= bytes_max / 8 + 1);
+                found.extend(paged.items);
+                prop_assert!(paged.total >= found.len() as i64 && paged.total <= expected.len() as i64);
+                calls += 1;
+                prop_assert!(calls < 1000, "no end");
+                match paged.next {
+                    Some(next) => {
+                        prop_assert_eq!(From::parse(&next.to_text()), Some(next));
+                        prop_assert_eq!(next.count, found.len() as i64);
+                        from = Some(next);
+                    }
+                    None => break,
+                }
+            }
+            prop_assert_eq!(&found, &expected);
+            // A walk over everything knows how many there are from its first page on.
+            if chunks_max == 8 {
+                prop_assert_eq!(page(&chunks, None, limit, bytes_max, 8).total, expected.len() as i64);
+            }
+        }
+    }
+
+    #[test]
+    fn page_tokens_are_told_from_other_texts() {
+        for wrong in ["", "1", "1.2.3", "1.2.3.-1", "1.2.3.4.5", "a.2.3.4", "1.2.-3.4"] {
+            assert_eq!(From::parse(wrong), None, "{wrong}");
         }
     }
 }
