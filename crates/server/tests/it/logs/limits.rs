@@ -24,7 +24,7 @@ async fn too_much_is_dropped_and_counted(database: Database) {
     let kept = log.entries("").await.len() as i64;
     let dropped = api.metric("hiroba_log_entries_dropped_total{reason=\"full\"}").await as i64;
     assert_eq!(kept + dropped, 40);
-    assert!(kept >= 1 && kept <= 40, "{kept}");
+    assert!((1..=40).contains(&kept), "{kept}");
     assert_eq!(api.metric("hiroba_log_entries_total").await as i64, kept);
     server.stop().await;
 
