@@ -302,6 +302,18 @@ def hub_sdk(request, hub):
 
 
 @pytest.fixture
+def make_log(admin):
+    """Makes Log namespaces that go away with the test."""
+    yield from _make_namespaces(admin.log)
+
+
+@pytest.fixture
+def discard_log(admin):
+    """As `discard_namespace`, of Log."""
+    yield from _discard_namespace(admin.log)
+
+
+@pytest.fixture
 def gate(admin, namespace):
     return Gate(admin, namespace)
 

@@ -8,11 +8,11 @@ import pytest
 
 from harness.chat import Member, hook
 from harness.environment import unique
-from harness.jobs import ECHO, NO_SCRIPT, Queue, Scripts, entry, errors, poll
+from harness.jobs import ECHO, Queue, Scripts, errors
 from harness.sdk import BadRequest, NotFound, Sdk
 from harness.server import Server
 from harness.transactions import (
-    ATOMIC, LATER, MODES, NO_MUTEX, STEPS, Results, Sheet, Shop, fund, invoke, statuses, transaction_setting)
+    ATOMIC, LATER, MODES, NO_MUTEX, STEPS, Results, Sheet, Shop, invoke, statuses, transaction_setting)
 
 # Takes a mutex, and then does what it is told.
 TAKE = """

@@ -78,6 +78,8 @@ pub(crate) struct LockArguments {
 pub(crate) enum Peer {
     /// Hiroba on its embedded store.
     Hiroba,
+    /// The same with the calls recorded in a Log namespace.
+    HirobaLogged,
     /// Hiroba on PostgreSQL; its CPU time includes that of PostgreSQL.
     HirobaPostgres,
     /// etcd as Debian packages it, over gRPC.
@@ -91,6 +93,7 @@ impl Peer {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Hiroba => "hiroba",
+            Self::HirobaLogged => "hiroba-logged",
             Self::HirobaPostgres => "hiroba-postgres",
             Self::Etcd => "etcd",
             Self::Redis => "redis",
@@ -98,7 +101,7 @@ impl Peer {
     }
 
     fn is_hiroba(self) -> bool {
-        matches!(self, Self::Hiroba | Self::HirobaPostgres)
+        matches!(self, Self::Hiroba | Self::HirobaLogged | Self::HirobaPostgres)
     }
 }
 

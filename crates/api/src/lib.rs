@@ -17,6 +17,7 @@ pub mod identifier;
 pub mod job_queue;
 pub mod key;
 pub mod lock;
+pub mod log;
 pub mod names;
 pub mod namespace;
 pub mod openapi;
@@ -42,6 +43,7 @@ pub const SERVICES: &[&Service] = &[
     &distributor::SERVICE,
     &key::SERVICE,
     &lock::SERVICE,
+    &log::SERVICE,
 ];
 
 /// The table of every operation that this version declares.
@@ -56,5 +58,6 @@ pub fn table() -> Table {
         distributor::OPERATIONS,
         key::OPERATIONS,
         lock::OPERATIONS,
+        log::OPERATIONS,
     ])
 }

@@ -9,7 +9,7 @@ use crate::error::ErrorItem;
 /// Declares a text type: `Name: min..=max, check`. With `secret` before the name the text stays out of logs.
 macro_rules! text_type {
     ($(#[$doc:meta])* secret $name:ident, $min:literal..=$max:literal, $check:expr) => {
-        $crate::names::text_type!(@type $(#[$doc])* $name, $min..=$max, $check);
+        $crate::names::text_type!(@type true, $(#[$doc])* $name, $min..=$max, $check);
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -19,7 +19,7 @@ macro_rules! text_type {
         }
     };
     ($(#[$doc:meta])* $name:ident, $min:literal..=$max:literal, $check:expr) => {
-        $crate::names::text_type!(@type $(#[$doc])* #[derive(Debug)] $name, $min..=$max, $check);
+        $crate::names::text_type!(@type false, $(#[$doc])* #[derive(Debug)] $name, $min..=$max, $check);
 
         impl std::fmt::Display for $name {
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -27,7 +27,7 @@ macro_rules! text_type {
             }
         }
     };
-    (@type $(#[$attribute:meta])* $name:ident, $min:literal..=$max:literal, $check:expr) => {
+    (@type $secret:literal, $(#[$attribute:meta])* $name:ident, $min:literal..=$max:literal, $check:expr) => {
         $(#[$attribute])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
@@ -79,7 +79,7 @@ macro_rules! text_type {
         impl $crate::contract::Field for $name {
             fn shape() -> $crate::contract::Shape {
                 use $crate::contract::{Kind, Shape};
-                Shape { range: Some(($min, $max)), ..Shape::of(Kind::String) }
+                Shape { range: Some(($min, $max)), secret: $secret, ..Shape::of(Kind::String) }
             }
 
             fn read(
@@ -200,7 +200,8 @@ impl Serialize for PageLimit {
 
 impl Field for PageLimit {
     fn shape() -> Shape {
-        Shape { kind: Kind::Int, optional: true, range: Some((1, 1000)), default: Some("30".to_owned()) }
+        let default = Some("30".to_owned());
+        Shape { optional: true, range: Some((1, 1000)), default, ..Shape::of(Kind::Int) }
     }
 
     fn read(value: Value, at: &At<'_>, errors: &mut Vec<ErrorItem>) -> Option<Self> {

@@ -258,6 +258,8 @@ pub const COMMON_POLICIES: &[CommonPolicy] = &[
             "Gs2Lock:GetServiceVersion",
             "Gs2Lock:Lock",
             "Gs2Lock:Unlock",
+            "Gs2Log:GetServiceVersion",
+            "Gs2Log:SendInGameLog",
         ],
     },
     CommonPolicy {

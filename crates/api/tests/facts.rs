@@ -299,6 +299,69 @@ const DEVIATIONS: &[Deviation] = &[
         "not in the facts",
         "CH-34: the setting is the one of Script, whose former name of apiKeyId is taken too",
     ),
+    deviation(
+        "log.describeNamespaces",
+        "namePrefix",
+        "not in the facts",
+        "N-08: every service's namespaces are listed in one way",
+    ),
+    deviation("log.Namespace", "status", "missing", "N-12: `getNamespaceStatus` answers it"),
+    deviation(
+        "log.queryAccessLog",
+        "duplicationAvoider",
+        "header is false instead of true",
+        "X-01: a query changes nothing",
+    ),
+    deviation(
+        "log.queryIssueStampSheetLog",
+        "duplicationAvoider",
+        "header is false instead of true",
+        "X-01: a query changes nothing",
+    ),
+    deviation(
+        "log.queryExecuteStampSheetLog",
+        "duplicationAvoider",
+        "header is false instead of true",
+        "X-01: a query changes nothing",
+    ),
+    deviation(
+        "log.queryExecuteStampTaskLog",
+        "duplicationAvoider",
+        "header is false instead of true",
+        "X-01: a query changes nothing",
+    ),
+    deviation(
+        "log.queryInGameLog",
+        "duplicationAvoider",
+        "header is false instead of true",
+        "X-01: a query changes nothing",
+    ),
+    deviation(
+        "log.queryAccessLogWithTelemetry",
+        "duplicationAvoider",
+        "header is false instead of true",
+        "X-01: a query changes nothing",
+    ),
+    deviation("log.AccessLog", "requestId", "not in the facts", "LG-02: the facts take it for a header"),
+    deviation(
+        "log.AccessLogWithTelemetry",
+        "requestId",
+        "not in the facts",
+        "LG-02: the facts take it for a header",
+    ),
+    deviation("log.InGameLog", "requestId", "not in the facts", "LG-02: the facts take it for a header"),
+    deviation(
+        "log.getTrace",
+        "traceId",
+        "maxLength 64 instead of 36",
+        "LG-05: a caller's request id has up to 64",
+    ),
+    deviation(
+        "log.Trace",
+        "traceId",
+        "maxLength 64 instead of 36",
+        "LG-05: a caller's request id has up to 64",
+    ),
 ];
 
 /// A difference.

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, ExprRange, Fields, Ident, Lit, LitStr, Token, Type};
 
@@ -37,7 +38,7 @@ fn declared_field(field: &syn::Field) -> syn::Result<DeclaredField> {
     if let Some(second) = attributes.next() {
         return Err(syn::Error::new_spanned(second, "say everything in one `#[field(…)]`"));
     }
-    let wire = options.wire.unwrap_or_else(|| camel_case(&ident.to_string()));
+    let wire = options.wire.unwrap_or_else(|| camel_case(&ident.unraw().to_string()));
     let alias = option_tokens(options.alias.map(|alias| quote!(#alias)));
     let range = option_tokens(options.range.map(|(start, end)| quote!((#start, #end))));
     let default = option_tokens(options.default.map(|default| quote!(#default)));

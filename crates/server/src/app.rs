@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::hub::{Hub, HubMetrics, Limits};
 use crate::jobs::{self, JobMetrics, Jobs};
+use crate::logs::{self, LogMetrics, Logs};
 use crate::metrics::{Metrics, StoreMetrics};
 use crate::outbound::eventbridge::{self, EventBridge};
 use crate::outbound::github::{self, GitHub};
@@ -49,6 +50,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "masters", sql: include_str!("../migrations/0005_masters.sql") },
     Migration { version: 6, name: "key", sql: include_str!("../migrations/0006_key.sql") },
     Migration { version: 7, name: "distributor", sql: include_str!("../migrations/0007_distributor.sql") },
+    Migration { version: 8, name: "log", sql: include_str!("../migrations/0008_log.sql") },
     Migration { version: 9, name: "user data", sql: include_str!("../migrations/0009_user_data.sql") },
 ];
 
@@ -96,7 +98,8 @@ impl App {
         let table = Arc::new(hiroba_api::table());
         let (hub_metrics, mobile_metrics) = (HubMetrics::default(), MobileMetrics::default());
         let (runtime, job_metrics) = (tokio::runtime::Handle::current(), JobMetrics::default());
-        let (chat_metrics, user_data_metrics) = (ChatMetrics::default(), UserDataMetrics::default());
+        let (chat_metrics, log_metrics) = (ChatMetrics::default(), LogMetrics::default());
+        let user_data_metrics = UserDataMetrics::default();
         // In a box, since the settings make the future large.
         let files = Box::pin(open_files(config.clone(), clock.clone())).await?;
         let (hub, closed) = Hub::new(Limits::new(&config), hub_metrics.clone());
@@ -126,7 +129,8 @@ impl App {
                 &job_metrics,
                 &chat_metrics,
             )
-            .with_user_data(&user_data_metrics),
+            .with_user_data(&user_data_metrics)
+            .with_logs(&log_metrics),
             hub,
             cluster,
             namespaces: NamespaceCache::default(),
@@ -145,12 +149,17 @@ impl App {
             urls: Urls { public: config.public_url.clone(), ..Urls::default() },
             distributor: Distributor::new(&table, &key),
             road: Road::default(),
+            logs: Logs::new(&config, &table, log_metrics),
+            #[cfg(feature = "otel")]
+            telemetry: config.otlp_endpoint.as_deref().map(crate::telemetry::Telemetry::new).transpose()?,
             table,
         });
         let mut registry = Registry::default();
         services::register(&mut registry);
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&core), registry));
         core.road.lead(&pipeline);
+
+        core.logs.settings.load(&core).await?;
 
         let (stop, stopping) = watch::channel(false);
         node::join(&core).await?;
@@ -159,6 +168,8 @@ impl App {
             tokio::spawn(sweeper::run(Arc::clone(&core), stopping.clone())),
             tokio::spawn(vault::reseal::run(Arc::clone(&core), stopping.clone())),
             tokio::spawn(jobs::search(Arc::clone(&core), stopping.clone())),
+            tokio::spawn(logs::watch(Arc::clone(&core), stopping.clone())),
+            tokio::spawn(logs::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(Mobile::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(Cluster::run(Arc::clone(&core), leaving.clone())),
             tokio::spawn(node::run(Arc::clone(&core), closed, leaving)),
@@ -290,6 +301,13 @@ impl App {
             if let Err(error) = task.await {
                 tracing::warn!(%error, "a task in the background ended badly");
             }
+        }
+        #[cfg(feature = "otel")]
+        if self.core.telemetry.is_some() {
+            let core = Arc::clone(&self.core);
+            let stopped = move || core.telemetry.as_ref().map(crate::telemetry::Telemetry::stop);
+            // What fails is logged there.
+            let _ = tokio::task::spawn_blocking(stopped).await;
         }
         self.core.store.close().await;
     }

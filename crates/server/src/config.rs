@@ -134,6 +134,16 @@ pub struct Config {
     /// Seconds without a frame, answers to pings included, after which a socket is closed.
     #[arg(long, env = "HIROBA_SOCKET_SILENCE_SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub socket_silence_seconds: u64,
+    /// Entries of logs that may wait to be written; further ones are dropped and counted.
+    #[arg(long, env = "HIROBA_LOG_QUEUE_ENTRIES_MAX", default_value_t = 50_000)]
+    pub log_queue_entries_max: usize,
+    /// Bytes of entries of logs that may wait to be written; further ones are dropped and counted.
+    #[arg(long, env = "HIROBA_LOG_QUEUE_BYTES_MAX", default_value_t = 64 << 20)]
+    pub log_queue_bytes_max: usize,
+    /// Collector of OpenTelemetry that a span of each call is sent to, by OTLP over HTTP: `http://localhost:4318`.
+    #[cfg(feature = "otel")]
+    #[arg(long, env = "HIROBA_OTLP_ENDPOINT", value_parser = http_url)]
+    pub otlp_endpoint: Option<String>,
     /// Seconds that one run of a script may take, waiting for its calls included.
     #[arg(long, env = "HIROBA_SCRIPT_SECONDS_MAX", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub script_seconds_max: u64,
@@ -218,6 +228,10 @@ impl Config {
             firebase_endpoint: "https://fcm.googleapis.com".to_owned(),
             firebase_token_endpoint: "https://oauth2.googleapis.com/token".to_owned(),
             player_sockets_max: 100,
+            #[cfg(feature = "otel")]
+            otlp_endpoint: None,
+            log_queue_entries_max: 50_000,
+            log_queue_bytes_max: 64 << 20,
             socket_queue_bytes_max: 1 << 20,
             socket_ping_seconds: 30,
             socket_silence_seconds: 90,

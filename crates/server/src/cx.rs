@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::entropy::Entropy;
 use crate::error::Error;
+use crate::logs::Trace;
 use crate::pipeline::{Core, Once};
 use crate::services::distributor::Mode;
 
@@ -63,6 +64,8 @@ pub(crate) struct Cx {
     pub(crate) recorded: Mutex<Option<(String, hiroba_lua::Transaction, Mode)>>,
     /// What became of them.
     pub(crate) transactions: Mutex<Vec<ScriptTransactionResult>>,
+    /// Id of the call, and of those that caused it.
+    pub(crate) trace: Trace,
 }
 
 impl Cx {
@@ -86,6 +89,7 @@ impl Cx {
             project_token: None,
             recorded: Mutex::default(),
             transactions: Mutex::default(),
+            trace: Trace::default(),
         }
     }
 

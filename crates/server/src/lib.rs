@@ -15,6 +15,7 @@ mod generation;
 mod hub;
 mod jobs;
 mod json;
+mod logs;
 mod metrics;
 mod outbound;
 mod pipeline;
@@ -22,6 +23,8 @@ mod registry;
 mod scripts;
 mod services;
 mod sweeper;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod transport;
 mod vault;
 
@@ -33,6 +36,7 @@ pub fn statements() -> Vec<&'static str> {
         .chain(services::chat::STATEMENTS)
         .chain(services::distributor::STATEMENTS)
         .chain(services::user_data::STATEMENTS)
-        .chain([&bootstrap::sql::ALL, &jobs::sql::ALL]);
+        .chain(services::log::STATEMENTS)
+        .chain([&bootstrap::sql::ALL, &jobs::sql::ALL, &logs::store::sql::ALL]);
     modules.flat_map(|statements| statements.iter().copied()).collect()
 }

@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 use crate::cluster::ClusterMetrics;
 use crate::hub::HubMetrics;
 use crate::jobs::JobMetrics;
+use crate::logs::LogMetrics;
 use crate::services::chat::ChatMetrics;
 use crate::services::gateway::MobileMetrics;
 use crate::services::user_data::UserDataMetrics;
@@ -191,6 +192,20 @@ impl Metrics {
         registry.register("chat_posts_untold", "Posts whose subscribers were not told", chat.untold.clone());
         registry.register("swept_messages", "Expired messages that were removed", chat.swept.clone());
         metrics
+    }
+
+    /// The same with those of logs.
+    pub(crate) fn with_logs(mut self, logs: &LogMetrics) -> Metrics {
+        let registry = &mut self.registry;
+        registry.register("log_entries", "Entries that were written to logs", logs.written.clone());
+        registry.register(
+            "log_entries_dropped",
+            "Entries that were not written to logs, by reason",
+            logs.dropped.clone(),
+        );
+        registry.register("log_chunks", "Chunks of logs that were written", logs.chunks.clone());
+        registry.register("log_bytes", "Bytes of the chunks of logs that were written", logs.bytes.clone());
+        self
     }
 
     /// One call was answered.

@@ -9,7 +9,7 @@ mod within;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use hiroba_api::contract::{
@@ -36,6 +36,7 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::hub::{Command, Hub};
 use crate::jobs::Jobs;
+use crate::logs::{Logs, Note, Trace};
 use crate::metrics::Metrics;
 use crate::outbound::eventbridge::EventBridge;
 use crate::outbound::github::GitHub;
@@ -105,6 +106,11 @@ pub(crate) struct Core {
     pub(crate) files: Files,
     /// The tasks on user data of this node.
     pub(crate) user_data: UserData,
+    /// Records calls.
+    pub(crate) logs: Logs,
+    /// Sends spans of calls, where the settings name a collector.
+    #[cfg(feature = "otel")]
+    pub(crate) telemetry: Option<crate::telemetry::Telemetry>,
 }
 
 /// The road for calls that the server itself makes.
@@ -134,6 +140,29 @@ pub(crate) struct Urls {
 }
 
 impl Core {
+    /// Records a call that was answered, where its namespace says so.
+    fn record(&self, row: &Row, passage: Passage, answer: &Result<String, ApiError>, elapsed: Duration) {
+        #[cfg(feature = "otel")]
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.called(&crate::telemetry::Call {
+                trace: &passage.trace,
+                service: row.declaration.service.name,
+                method: crate::logs::plain_method(row),
+                status: answer.as_ref().map_or_else(|error| error.status.code(), |_| 200),
+                ended_at: self.clock.now().0,
+                elapsed,
+            });
+        }
+        let Passage { trace, note: Some(note) } = passage else { return };
+        match answer {
+            Ok(body) => self.logs.record(note, row.id, trace, 200, body, elapsed),
+            Err(error) => {
+                let status = error.status.code();
+                self.logs.record(note, row.id, trace, status, &error.body(), elapsed);
+            }
+        }
+    }
+
     /// Has a command done on the node that it is for.
     pub(crate) fn tell(&self, node: &str, command: Command) {
         if node == self.hub.node() {
@@ -173,6 +202,25 @@ impl Reply {
     }
 }
 
+/// A call on its way.
+#[derive(Debug)]
+struct Passage {
+    trace: Trace,
+    /// There when the call is to be recorded.
+    note: Option<Note>,
+}
+
+impl Passage {
+    /// Tells the context of the call its place among others, and notes whom the call is about.
+    fn sees(&self, cx: &mut Cx) {
+        cx.trace = self.trace.clone();
+        if let (Some(note), Some(user)) = (&self.note, &cx.user) {
+            // Filled in once.
+            let _ = note.user.set(user.clone());
+        }
+    }
+}
+
 impl Pipeline {
     /// The road to these handlers.
     pub(crate) fn new(core: Arc<Core>, registry: Registry) -> Pipeline {
@@ -188,19 +236,24 @@ impl Pipeline {
     pub(crate) async fn call(&self, id: RowId, fields: Fields, mut credentials: Credentials) -> Reply {
         let request_id = chosen_request_id(credentials.request_id.take());
         let row = self.core.table.row(id);
-        match self.watched(row, &request_id, self.road(row, fields, &credentials)).await {
+        let note = self.core.logs.note_from_outside(&self.core, row, &fields, &credentials);
+        let passage = Passage { trace: Trace::begin(&request_id), note };
+        let road = self.road(row, fields, &credentials, &passage);
+        let (answer, elapsed) = self.watched(row, &request_id, road).await;
+        self.core.record(row, passage, &answer, elapsed);
+        match answer {
             Ok(body) => Reply { status: 200, body, request_id },
             Err(error) => Reply::refused(&error, request_id),
         }
     }
 
-    /// Makes a call whatever happens in it, and counts it.
+    /// Makes a call whatever happens in it, and counts it. Answers the time that it took too.
     async fn watched(
         &self,
         row: &Row,
         request_id: &str,
         road: impl Future<Output = Result<String, Error>>,
-    ) -> Result<String, ApiError> {
+    ) -> (Result<String, ApiError>, Duration) {
         let started = Instant::now();
         let outcome = caught(road).await;
         let answer = outcome
@@ -216,7 +269,7 @@ impl Pipeline {
             micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "call"
         );
-        answer
+        (answer, elapsed)
     }
 
     /// Does what is no call of an operation, such as taking an upload, whatever happens in it.
@@ -236,7 +289,13 @@ impl Pipeline {
         reply
     }
 
-    async fn road(&self, row: &Row, mut fields: Fields, credentials: &Credentials) -> Result<String, Error> {
+    async fn road(
+        &self,
+        row: &Row,
+        mut fields: Fields,
+        credentials: &Credentials,
+        passage: &Passage,
+    ) -> Result<String, Error> {
         let handler = &self.handlers[usize::from(row.id.0)];
         let context_stack = context_stack(&mut fields);
         let (request, subject) = handler.decode(row, fields, credentials)?;
@@ -245,6 +304,7 @@ impl Pipeline {
         if row.is::<BatchExecuteApi>() {
             cx.project_token = credentials.project_token.clone().map(ProjectToken);
         }
+        passage.sees(&mut cx);
         let avoider = avoider(row, request.as_ref(), credentials)?;
         if let Some(avoider) = avoider.as_ref().filter(|_| inside::runs_script(row)) {
             // The call is repeated when its answer could not be kept; what the script did must not be.

@@ -8,6 +8,7 @@ pub(crate) mod identifier;
 pub(crate) mod job_queue;
 pub(crate) mod key;
 pub(crate) mod lock;
+pub(crate) mod log;
 pub(crate) mod masters;
 pub(crate) mod namespaces;
 mod page;
@@ -32,6 +33,7 @@ pub(crate) fn register(registry: &mut Registry) {
     distributor::register(registry);
     key::register(registry);
     lock::register(registry);
+    log::register(registry);
 }
 
 /// Every statement of every service, for the test that prepares them on both engines.

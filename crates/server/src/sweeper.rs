@@ -1,5 +1,5 @@
 //! Removes in the background what has expired and is invisible already: mutexes, results of jobs, kept answers,
-//! messages, federations, uploads, files of user data, sessions of killed nodes.
+//! messages, federations, uploads, files of user data, logs, sessions of killed nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use hiroba_store::Engine;
 use tokio::sync::watch;
 
 use crate::error::Error;
+use crate::logs;
 use crate::pipeline::{Core, sweep_answers};
 use crate::services::gateway::node;
 use crate::services::job_queue::result;
@@ -43,6 +44,7 @@ pub(crate) async fn sweep(core: &Arc<Core>) -> Result<(), Error> {
     sweep_mutexes(core).await?;
     sweep_results(core).await?;
     chat::sweep(core).await?;
+    logs::store::sweep(core).await?;
     let now = core.clock.now();
     while core.store.write(move |tx| sweep_answers(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}
     while core.store.write(move |tx| auth::sweep(tx, now, ROWS_MAX)).await? == ROWS_MAX.unsigned_abs() {}

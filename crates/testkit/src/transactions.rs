@@ -34,7 +34,8 @@ impl Mode {
         }
     }
 
-    fn setting(self) -> Value {
+    /// Its setting.
+    pub fn setting(self) -> Value {
         let (auto_run, atomic, later) = match self {
             Mode::Manual => (false, false, false),
             Mode::Steps => (true, false, false),

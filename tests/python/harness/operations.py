@@ -71,6 +71,28 @@ LENGTHS = {
     "encryptionKeyName": 128,
     "apiKey": 1024,
     "data": 524288,
+    "bigQueryDatasetName": 1024,
+    "awsRegion": 256,
+    "awsAccessKeyId": 256,
+    "gcpCredentialJson": 16384,
+    "awsSecretAccessKey": 16384,
+    "firehoseStreamName": 256,
+    "firehoseCompressData": 256,
+    "service": 1024,
+    "method": 1024,
+    "action": 1024,
+    "query": 4096,
+    "insightName": 36,
+    "dashboardName": 36,
+    "field": 128,
+    "displayName": 256,
+    "logRequestId": 1024,
+    "traceId": 64,
+    "metricName": 128,
+    "labelNamePrefix": 128,
+    "orderKey": 256,
+    "loggingNamespaceId": 1024,
+    "logCategory": 128,
 }
 # Fields of one operation whose limit is another one than the name has elsewhere; `None` is no limit.
 LENGTHS_OF_ONE = {
@@ -87,6 +109,11 @@ LENGTHS_OF_ONE = {
         "createRoom", "createRoomFromBackend", "updateRoom", "updateRoomFromBackend", "post", "postByUserId",
         "describeMessages", "describeMessagesByUserId", "describeLatestMessages", "describeLatestMessagesByUserId",
         "getMessage", "getMessageByUserId")},
+    **{(f"count{kind}Log", field): None for kind in ("Access", "IssueStampSheet", "ExecuteStampSheet", "ExecuteStampTask")
+       for field in ("service", "method", "userId", "action")},
+    # Longer than a body may be.
+    **{(name, "payload"): None for name in ("sendInGameLog", "sendInGameLogByUserId", "putLog", "updateDashboard")},
+    **{(name, "displayName"): 128 for name in ("createFacetModel", "updateFacetModel")},
 }
 NAMES = ("namespaceName", "name", "userName", "securityPolicyName", "scriptName", "roomName", "distributorName", "keyName",
          "apiKeyName", "encryptionKeyName")
@@ -253,6 +280,14 @@ SAMPLES = {
     "encryptionKeyName": "absent",
     "apiKey": "token",
     "data": "data",
+    "insightName": "absent",
+    "dashboardName": "absent",
+    "field": "service",
+    "logRequestId": "absent",
+    "traceId": "absent",
+    "metricName": "calls",
+    "loggingNamespaceId": "grn:gs2:ap-northeast-1:nobody:log:absent",
+    "logCategory": "category",
 }
 
 
@@ -598,7 +633,68 @@ gitHubApiKey getGitHubApiKey GET /{namespaceName}/github/{apiKeyName}
 gitHubApiKey deleteGitHubApiKey DELETE /{namespaceName}/github/{apiKeyName}
 """))
 
-ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE + CHAT + DISTRIBUTOR + KEY
+LOG = list(_operations("log", """
+namespace describeNamespaces GET / pageToken limit
+namespace createNamespace POST / name! description type gcpCredentialJson bigQueryDatasetName logExpireDays \
+    awsRegion awsAccessKeyId awsSecretAccessKey firehoseStreamName firehoseCompressData
+namespace getNamespaceStatus GET /{namespaceName}/status
+namespace getNamespace GET /{namespaceName}
+namespace updateNamespace PUT /{namespaceName} description type gcpCredentialJson bigQueryDatasetName logExpireDays \
+    awsRegion awsAccessKeyId awsSecretAccessKey firehoseStreamName firehoseCompressData
+namespace deleteNamespace DELETE /{namespaceName}
+namespace getServiceVersion GET /system/version
+accessLog queryAccessLog GET /{namespaceName}/log/access \
+    service method userId begin end longTerm pageToken limit timeOffsetToken
+accessLog countAccessLog GET /{namespaceName}/log/access/count \
+    service method userId begin end longTerm pageToken limit
+issueStampSheetLog queryIssueStampSheetLog GET /{namespaceName}/log/issue/stamp/sheet \
+    service method userId action begin end longTerm pageToken limit timeOffsetToken
+issueStampSheetLog countIssueStampSheetLog GET /{namespaceName}/log/issue/stamp/sheet/count \
+    service method userId action begin end longTerm pageToken limit
+executeStampSheetLog queryExecuteStampSheetLog GET /{namespaceName}/log/execute/stamp/sheet \
+    service method userId action begin end longTerm pageToken limit timeOffsetToken
+executeStampSheetLog countExecuteStampSheetLog GET /{namespaceName}/log/execute/stamp/sheet/count \
+    service method userId action begin end longTerm pageToken limit
+executeStampTaskLog queryExecuteStampTaskLog GET /{namespaceName}/log/execute/stamp/task \
+    service method userId action begin end longTerm pageToken limit timeOffsetToken
+executeStampTaskLog countExecuteStampTaskLog GET /{namespaceName}/log/execute/stamp/task/count \
+    service method userId action begin end longTerm pageToken limit
+inGameLog queryInGameLog POST /{namespaceName}/ingame/log \
+    userId tags begin end longTerm pageToken limit timeOffsetToken
+inGameLog sendInGameLog POST /{namespaceName}/ingame/log/user/me/send accessToken tags payload duplicationAvoider
+inGameLog sendInGameLogByUserId POST /{namespaceName}/ingame/log/user/{userId}/send \
+    tags payload timeOffsetToken duplicationAvoider
+accessLogWithTelemetry queryAccessLogWithTelemetry GET /{namespaceName}/log/access/telemetry \
+    userId begin end longTerm pageToken limit timeOffsetToken
+insight describeInsights GET /{namespaceName}/insight pageToken limit
+insight createInsight POST /{namespaceName}/insight
+insight getInsight GET /{namespaceName}/insight/{insightName}
+insight deleteInsight DELETE /{namespaceName}/insight/{insightName}
+facetModel describeFacetModels GET /{namespaceName}/model/facet namePrefix pageToken limit
+facetModel createFacetModel POST /{namespaceName}/model/facet field! type displayName order
+facetModel getFacetModel GET /{namespaceName}/model/facet/{field}
+facetModel updateFacetModel PUT /{namespaceName}/model/facet/{field} type displayName order
+facetModel deleteFacetModel DELETE /{namespaceName}/model/facet/{field}
+dashboard describeDashboards GET /{namespaceName}/dashboard namePrefix pageToken limit
+dashboard createDashboard POST /{namespaceName}/dashboard displayName description
+dashboard getDashboard GET /{namespaceName}/dashboard/{dashboardName}
+dashboard updateDashboard PUT /{namespaceName}/dashboard/{dashboardName} displayName description payload
+dashboard duplicateDashboard POST /{namespaceName}/dashboard/{dashboardName}/copy
+dashboard deleteDashboard DELETE /{namespaceName}/dashboard/{dashboardName}
+logEntry queryLog POST /{namespaceName}/log/v2/query begin end query pageToken limit
+logEntry getLog GET /{namespaceName}/log/v2/query/{logRequestId} begin end
+logEntry queryFacets POST /{namespaceName}/log/v2/query/facet begin end query
+logEntry queryTimeseries POST /{namespaceName}/log/v2/timeseries \
+    begin end query groupBy aggregation interval seriesLimit pageToken limit
+logEntry getTrace GET /{namespaceName}/log/v2/trace/{traceId} begin end
+metricModel queryMetricsTimeseries POST /{namespaceName}/metrics/timeseries \
+    begin end query groupBy aggregations interval seriesLimit orderKey orderBy
+metricModel describeMetrics GET /{namespaceName}/model/metrics namePrefix pageToken limit
+metricModel describeLabelValues GET /{namespaceName}/model/metrics/{metricName}/label labelNamePrefix pageToken limit
+log putLog POST /log/put loggingNamespaceId! logCategory! payload #retired
+"""))
+
+ALL = LOCK + GATEWAY + AUTH + IDENTIFIER + SCRIPT + JOB_QUEUE + CHAT + DISTRIBUTOR + KEY + LOG
 
 # What players may call without saying who they are: then only what is for everybody (CH-23).
 ACCESS_TOKEN_OPTIONAL = {

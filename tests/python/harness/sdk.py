@@ -11,7 +11,7 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
-from gs2 import auth, chat, core, distributor, gateway, identifier, job_queue, key, lock, script
+from gs2 import auth, chat, core, distributor, gateway, identifier, job_queue, key, lock, log, script
 
 from harness.errors import check_errors
 
@@ -34,6 +34,7 @@ MODULES = {
     "chat": (chat, chat.Gs2ChatRestClient, chat.Gs2ChatWebSocketClient),
     "distributor": (distributor, distributor.Gs2DistributorRestClient, distributor.Gs2DistributorWebSocketClient),
     "key": (key, key.Gs2KeyRestClient, key.Gs2KeyWebSocketClient),
+    "log": (log, log.Gs2LogRestClient, log.Gs2LogWebSocketClient),
 }
 
 # (transport, service, operation) that succeeded at least once in this run.
@@ -105,6 +106,7 @@ class Sdk:
         self.chat = Service(self, "chat")
         self.distributor = Service(self, "distributor")
         self.key = Service(self, "key")
+        self.log = Service(self, "log")
 
     @staticmethod
     def login(environment, transport, client_id=None, client_secret=None):

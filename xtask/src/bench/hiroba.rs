@@ -22,15 +22,22 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Logs in and creates the namespace of the mutexes.
-    pub(crate) fn new(address: &str) -> Result<Self> {
+    /// Logs in and creates the namespace of the mutexes, with a log of its calls when they are to be recorded.
+    pub(crate) fn new(address: &str, logged: bool) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("starting a runtime")?;
         runtime.block_on(async {
             let prepared = Self::log_in(address).await?;
-            prepared.create_namespace("lock", NAMESPACE).await?;
+            if !logged {
+                prepared.create_namespace("lock", NAMESPACE).await?;
+                return Ok(prepared);
+            }
+            prepared.create_namespace("log", NAMESPACE).await?;
+            let log = prepared.call("GET", &format!("/log/{NAMESPACE}"), &json!({})).await?;
+            let log = json!({"loggingNamespaceId": log["item"]["namespaceId"]});
+            prepared.call("POST", "/lock/", &json!({"name": NAMESPACE, "logSetting": log})).await?;
             Ok(prepared)
         })
     }

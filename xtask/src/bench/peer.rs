@@ -43,12 +43,12 @@ impl Running {
     /// Starts the peer, after installing it when need be.
     pub(crate) fn start(peer: Peer, binary: Option<&Path>, base: Option<&Path>) -> Result<Self> {
         let kind = match peer {
-            Peer::Hiroba | Peer::HirobaPostgres => {
+            Peer::Hiroba | Peer::HirobaLogged | Peer::HirobaPostgres => {
                 let binary = binary.context("the server was not built")?;
                 let postgres = if peer == Peer::HirobaPostgres { Some(Postgres::start(base)?) } else { None };
                 let url = postgres.as_ref().map(|postgres| postgres.create_database("hiroba")).transpose()?;
                 let server = Server::start(binary, base, peer.name(), url.as_deref(), &[])?;
-                let prepared = Prepared::new(server.address())?;
+                let prepared = Prepared::new(server.address(), peer == Peer::HirobaLogged)?;
                 Kind::Hiroba { server: Box::new(server), prepared, postgres: postgres.map(Box::new) }
             }
             Peer::Etcd => start_etcd(base)?,

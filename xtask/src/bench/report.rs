@@ -163,12 +163,16 @@ impl Report {
         (quantile(&self.sync, 0.50), quantile(&self.sync, 0.99))
     }
 
-    /// Every Hiroba against every other peer, at the same number of clients.
+    /// Every Hiroba against every other peer, and the one whose calls are recorded against the one whose are not, at the same
+    /// number of clients.
     fn ratios(&self) -> Vec<Ratio> {
         let pairs = || self.rows.iter().filter(|row| row.unit == Unit::Pair);
         let ours = pairs().filter(|row| row.peer.is_hiroba());
         ours.flat_map(|row| {
-            let others = pairs().filter(move |other| other.clients == row.clients && !other.peer.is_hiroba());
+            let compared =
+                |of: Peer, to: Peer| !to.is_hiroba() || (of, to) == (Peer::HirobaLogged, Peer::Hiroba);
+            let others =
+                pairs().filter(move |other| other.clients == row.clients && compared(row.peer, other.peer));
             others.map(move |other| Ratio::new(row, other))
         })
         .collect()

@@ -30,6 +30,8 @@ pub enum Kind {
     Int,
     /// 64-bit integer.
     Long,
+    /// Number with a fraction.
+    Double,
     /// Truth value.
     Bool,
     /// Any JSON value; only in answers.
@@ -54,6 +56,7 @@ impl Kind {
             Kind::String => "string".to_owned(),
             Kind::Int => "int".to_owned(),
             Kind::Long => "long".to_owned(),
+            Kind::Double => "double".to_owned(),
             Kind::Bool => "bool".to_owned(),
             Kind::Any => "any".to_owned(),
             Kind::List(element) => format!("List<{}>", element.kind.notation()),
@@ -73,12 +76,14 @@ pub struct Shape {
     pub range: Option<(i64, i64)>,
     /// Value when the field is absent, as text.
     pub default: Option<String>,
+    /// Whether the value must not stand in any log.
+    pub secret: bool,
 }
 
 impl Shape {
     /// A required value of `kind` without limits.
     pub fn of(kind: Kind) -> Shape {
-        Shape { kind, optional: false, range: None, default: None }
+        Shape { kind, optional: false, range: None, default: None, secret: false }
     }
 
     /// A required object.
@@ -284,6 +289,29 @@ impl Field for i64 {
 
     fn from_default(default: i64) -> Option<Self> {
         Some(default)
+    }
+}
+
+impl Field for f64 {
+    fn shape() -> Shape {
+        Shape::of(Kind::Double)
+    }
+
+    fn read(value: Value, at: &At<'_>, errors: &mut Vec<ErrorItem>) -> Option<Self> {
+        let number = match &value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let range = at.range.map_or(f64::MIN..=f64::MAX, |(min, max)| min as f64..=max as f64);
+        match number.filter(|number| range.contains(number)) {
+            Some(number) => Some(number),
+            None => {
+                let detail = format!("`{}` must be a number, but is {}", at.member, shown(&value));
+                errors.push(at.error("invalid", detail));
+                None
+            }
+        }
     }
 }
 

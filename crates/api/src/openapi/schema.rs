@@ -23,6 +23,7 @@ fn kind_schema(service: &str, kind: &Kind, range: Option<(i64, i64)>) -> Value {
         Kind::String => json!({ "type": "string" }),
         Kind::Int => json!({ "type": "integer", "format": "int32" }),
         Kind::Long => json!({ "type": "integer", "format": "int64" }),
+        Kind::Double => json!({ "type": "number", "format": "double" }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Any => json!({}),
         Kind::List(element) => {

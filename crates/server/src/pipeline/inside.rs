@@ -16,10 +16,11 @@ use hiroba_store::{Tx, params};
 use parking_lot::Mutex;
 
 use super::duplicates::{Avoider, sql};
-use super::{Pipeline, avoider, context_stack, resource};
+use super::{Passage, Pipeline, avoider, context_stack, resource};
 use crate::cx::Cx;
 use crate::entropy::request_id;
 use crate::error::Error;
+use crate::logs::Trace;
 use crate::registry::Call;
 
 /// How long the answers that a job's calls got are kept while the job waits for its next attempt: 30 days.
@@ -44,11 +45,14 @@ pub(crate) struct Origin {
     pub(crate) context_stack: Option<Arc<str>>,
     /// What its calls may do; everything when nothing is said (BEHAVIOUR SC-22, DT-52).
     pub(crate) permissions: Option<Arc<Permissions>>,
+    /// The call that set it off; for what the server does of itself the run, from its first call on.
+    pub(crate) trace: Trace,
 }
 
 impl Origin {
     /// For what the server does of itself.
     pub(crate) fn of_server(project: Arc<Project>, user: Option<UserId>) -> Origin {
+        let trace = Trace::default();
         Origin {
             project,
             user,
@@ -58,6 +62,7 @@ impl Origin {
             once: None,
             context_stack: None,
             permissions: None,
+            trace,
         }
     }
 
@@ -72,6 +77,7 @@ impl Origin {
             once: cx.once.clone(),
             context_stack: cx.context_stack.clone(),
             permissions: None,
+            trace: cx.trace.clone(),
         }
     }
 }
@@ -187,7 +193,12 @@ impl Pipeline {
         origin: Origin,
     ) -> Result<String, ApiError> {
         let (request_id, once) = (request_id(), origin.once.clone());
-        let answer = self.watched(row, &request_id, self.road_inside(row, fields, credentials, origin)).await;
+        let now = self.core.clock.now();
+        let note = self.core.logs.note(row, &fields, &origin.project.owner, now.0);
+        let passage = Passage { trace: origin.trace.inside(&request_id), note };
+        let road = self.road_inside(row, fields, credentials, origin, &passage);
+        let (answer, elapsed) = self.watched(row, &request_id, road).await;
+        self.core.record(row, passage, &answer, elapsed);
         if let (Err(error), Some(once)) = (&answer, once)
             && error.status == Status::Unavailable
         {
@@ -202,8 +213,9 @@ impl Pipeline {
         fields: Fields,
         credentials: Credentials,
         origin: Origin,
+        passage: &Passage,
     ) -> Result<String, Error> {
-        let call = self.call_of(row, fields, credentials, origin)?;
+        let call = self.call_of(row, fields, credentials, origin, passage)?;
         self.handlers[usize::from(row.id.0)].run(&self.core.store, call).await
     }
 
@@ -214,6 +226,7 @@ impl Pipeline {
         mut fields: Fields,
         mut credentials: Credentials,
         origin: Origin,
+        passage: &Passage,
     ) -> Result<Call, Error> {
         let handler = &self.handlers[usize::from(row.id.0)];
         let context_stack = context_stack(&mut fields).or(origin.context_stack);
@@ -255,6 +268,7 @@ impl Pipeline {
                 );
             }
         }
+        passage.sees(&mut cx);
         let mut avoider = avoider(row, request.as_ref(), &credentials)?;
         if let Some(once) = origin.once.filter(|_| is_kept(row)) {
             let fields = request.fields();

@@ -1,14 +1,16 @@
 //! Calls that are part of a transaction which runs already: the same checks as on the road, and then the handler with that
 //! transaction instead of one of its own.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use hiroba_api::contract::{Credentials, Fields, Row};
 use hiroba_api::error::ApiError;
 use hiroba_store::Tx;
 
-use super::Pipeline;
 use super::inside::Origin;
+use super::{Passage, Pipeline};
+use crate::entropy::request_id;
 use crate::error::Error;
 
 impl Pipeline {
@@ -25,8 +27,10 @@ impl Pipeline {
         origin: Origin,
     ) -> Result<Result<String, ApiError>, Error> {
         let started = Instant::now();
+        let note = self.core.logs.note(row, &fields, &origin.project.owner, self.core.clock.now().0);
+        let passage = Passage { trace: origin.trace.inside(&request_id()), note };
         let handle = |tx: &mut Tx<'_>| {
-            let call = self.call_of(row, fields, credentials, origin)?;
+            let call = self.call_of(row, fields, credentials, origin, &passage)?;
             let handler = &self.handlers[usize::from(row.id.0)];
             handler.within(tx, call).unwrap_or_else(|| Err(cannot_be_part(row).into()))
         };
@@ -36,7 +40,11 @@ impl Pipeline {
             Err(error) => return Err(error),
         };
         let status = answer.as_ref().map_or_else(|error| error.status.code(), |_| 200);
-        self.core.metrics.called(row.id, status, started.elapsed());
+        let elapsed = started.elapsed();
+        self.core.metrics.called(row.id, status, elapsed);
+        // It has happened when the whole has.
+        let (core, id, recorded) = (Arc::clone(&self.core), row.id, answer.clone());
+        tx.on_commit(move || core.record(core.table.row(id), passage, &recorded, elapsed));
         Ok(answer)
     }
 }

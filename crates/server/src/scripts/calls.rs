@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::{Watcher, failed, failure, items, refused};
+use crate::entropy::request_id;
+use crate::logs::Trace;
 use crate::pipeline::{Core, Origin, Pipeline};
 
 /// Operations by the names that scripts call them.
@@ -103,7 +105,11 @@ impl Calls {
         way: Way,
         watcher: Option<Rc<dyn Watcher>>,
     ) -> Calls {
-        let origin = Origin { depth: origin.depth + 1, ..origin.clone() };
+        let mut origin = Origin { depth: origin.depth + 1, ..origin.clone() };
+        if origin.trace.id.is_none() {
+            // No call set it off: what the run calls belongs together under an id of its own.
+            origin.trace = Trace::begin(&request_id());
+        }
         Calls { core: Arc::clone(core), way, origin, watcher }
     }
 

@@ -9,6 +9,7 @@ mod issue;
 mod master;
 mod model;
 mod queue;
+mod record;
 mod result;
 mod setting;
 mod sheet;

@@ -138,6 +138,21 @@ fn changed(tx: &mut Tx<'_>, cx: &Cx) {
     tx.on_commit(move || core.namespaces.forget());
 }
 
+/// From the commit on calls are recorded as these settings say; `None` when the namespace is gone.
+fn logged<S: NamespaceOperations>(tx: &mut Tx<'_>, cx: &Cx, name: &str, settings: Option<Fields>) {
+    let (core, owner, name) = (Arc::clone(&cx.core), cx.owner().to_owned(), name.to_owned());
+    tx.on_commit(move || core.logs.settings.set(S::SERVICE, &owner, &name, settings.as_ref()));
+}
+
+/// What of the settings says where calls are recorded.
+fn log_setting(fields: &Fields) -> Fields {
+    fields
+        .iter()
+        .filter(|(name, _)| *name == "logSetting")
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
 /// A service whose namespaces are kept here.
 pub(crate) trait NamespaceData: NamespaceOperations {
     /// Settings that the store has sealed, by their names on the wire. All are texts.
@@ -325,12 +340,14 @@ fn create<S: NamespaceData>(
     let name = take_text(&mut fields, "name").unwrap_or_default();
     let description = take_text(&mut fields, "description");
     let UnixMillis(now) = cx.now;
+    let log_setting = log_setting(&fields);
     let settings = settings_text::<S>(cx, &name, fields)?;
     let params = params![cx.owner(), S::SERVICE.name, &name, description.as_ref(), &settings, now];
     if tx.execute(sql::INSERT_NAMESPACE, params)? == 0 {
         return Err(ApiError::exists(S::SERVICE.name, "namespace", &name).into());
     }
     changed(tx, cx);
+    logged::<S>(tx, cx, &name, Some(log_setting));
     let stored = Stored { name, description, settings, created_at: now, updated_at: now, revision: 1 };
     Ok(Item { item: stored.model::<S>(cx)? })
 }
@@ -352,11 +369,13 @@ fn update<S: NamespaceData>(
     let mut fields = fields(request);
     let name = take_text(&mut fields, "namespaceName").unwrap_or_default();
     let description = take_text(&mut fields, "description");
+    let log_setting = log_setting(&fields);
     let settings = settings_text::<S>(cx, &name, fields)?;
     let params = params![cx.owner(), S::SERVICE.name, &name, description.as_ref(), &settings, cx.now.0];
     let row = tx.query_opt(sql::UPDATE_NAMESPACE, params, Stored::read);
     let item = found(row, S::SERVICE, "namespace", &name)?.model::<S>(cx)?;
     changed(tx, cx);
+    logged::<S>(tx, cx, &name, Some(log_setting));
     S::updated(tx, cx, &item);
     Ok(Item { item })
 }
@@ -371,6 +390,7 @@ fn delete<S: NamespaceData>(
     let stored = found(row, S::SERVICE, "namespace", &name)?;
     S::delete_data(tx, cx, &name)?;
     changed(tx, cx);
+    logged::<S>(tx, cx, &name, None);
     Ok(Item { item: stored.model::<S>(cx)? })
 }
 

@@ -17,6 +17,7 @@ mod http;
 mod jobs;
 mod key;
 mod linearizability;
+mod logs;
 mod master_key;
 mod masters;
 mod owners;
@@ -27,6 +28,8 @@ mod running;
 mod scripts;
 mod second_factor;
 mod statements;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod time_offsets;
 mod tokens;
 mod transactions;

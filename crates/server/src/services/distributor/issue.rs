@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::action::{self, Role};
 use super::context::Values;
-use super::{Context, Mode, queue, sheet, together};
+use super::{Context, Mode, queue, record, sheet, together};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::json;
@@ -41,6 +41,8 @@ pub(crate) struct Recorded {
     script_id: Option<String>,
     transaction: Transaction,
     mode: Mode,
+    /// GRN of the log of the script's namespace.
+    log: Option<String>,
 }
 
 /// A transaction that was made.
@@ -82,8 +84,10 @@ pub(crate) fn recorded(
         }
         None => (None, None),
     };
+    let log = namespace.as_ref().and_then(|namespace| namespace.log_setting.as_ref());
+    let log = log.map(|setting| setting.logging_namespace_id.to_string());
     let mode = if old.is_none() && new.is_none() { otherwise.clone() } else { Mode::new(old, new) };
-    Ok(Recorded { script_id, transaction: named(cx, recorded), mode })
+    Ok(Recorded { script_id, transaction: named(cx, recorded), mode, log })
 }
 
 fn named(cx: &Cx, recorded: hiroba_lua::Transaction) -> Transaction {
@@ -113,7 +117,7 @@ pub(crate) fn issue(
     user: Option<&UserId>,
     recorded: Recorded,
 ) -> Result<Issued, Error> {
-    let Recorded { script_id, transaction, mode } = recorded;
+    let Recorded { script_id, transaction, mode, log } = recorded;
     let values = Context::of(cx).values(user.map(UserId::as_str));
     let transaction = prepared(cx, user, transaction, &values)?;
     let transaction = if mode.acquire_by_jobs { by_jobs(cx, &mode, user, transaction)? } else { transaction };
@@ -133,6 +137,7 @@ pub(crate) fn issue(
         }
         return Ok(issued);
     };
+    record::issued(tx, cx, log.as_deref(), user, &issued.transaction);
     let distributor = mode.distributor(cx);
     if !mode.auto_run {
         let one = if issued.transaction.acquire_actions.len() > 1 {

@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::{self, Outcome, Role};
+use super::record::{self, Executed};
 use super::result::{self, Place, of_player};
 use super::{setting, together};
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::jobs::Lane;
+use crate::logs::Line;
 use crate::pipeline::{Core, Once, Origin};
 use crate::scripts;
 use crate::services::job_queue::job::{self, Queued};
@@ -173,6 +175,22 @@ async fn steps(
     Ok(again)
 }
 
+/// What the log says of the steps that took effect. Another attempt tells those again that an earlier one took.
+fn executed(cx: &Cx, log: &str, result: &StampSheetResult) -> Vec<Line> {
+    let (id, method) = (&*result.transaction_id, "runTransaction");
+    let user = UserId::trusted(&*result.user_id);
+    let done = |code: &i32| (200..300).contains(code);
+    let tasks = result.task_requests.iter().zip(&result.task_result_codes).filter(|(_, code)| done(code));
+    let tasks = tasks.filter_map(|(item, _)| {
+        Executed { id, action: &item.action, request: &item.request, method }.task(cx, log, Some(&user))
+    });
+    let sheet = result.sheet_request.as_ref().filter(|_| result.sheet_result_code.as_ref().is_some_and(done));
+    let sheet = sheet.and_then(|item| {
+        Executed { id, action: &item.action, request: &item.request, method }.sheet(cx, log, Some(&user))
+    });
+    tasks.chain(sheet).collect()
+}
+
 /// Keeps what the steps came to, and tells the player.
 async fn keep(cx: &Arc<Cx>, namespace: &str, result: StampSheetResult) -> Result<(), Error> {
     let (keeping, namespace) = (Arc::clone(cx), namespace.to_owned());
@@ -185,6 +203,9 @@ async fn keep(cx: &Arc<Cx>, namespace: &str, result: StampSheetResult) -> Result
         result::keep(tx, cx, place, &mut result, before.as_ref())?;
         match setting::namespace(tx, cx, &namespace)? {
             Some(settings) => {
+                if let Some(log) = record::log_of(Some(&settings)) {
+                    record::when_committed(tx, cx, executed(cx, log, &result));
+                }
                 let setting = settings.auto_run_stamp_sheet_notification.as_ref();
                 together::tell(tx, cx, place, setting, "Gs2Distributor:AutoRunStampSheetNotification")
             }

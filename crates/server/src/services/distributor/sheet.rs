@@ -20,10 +20,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::action::{self, Outcome, Role};
+use super::record::{self, Executed};
 use super::signature::{Signed, Signer, own_key_id};
 use super::{Context, setting};
 use crate::cx::Cx;
 use crate::error::Error;
+use crate::logs::Line;
 use crate::pipeline::{Avoider, Once, Origin, forget};
 use crate::registry::Registry;
 use crate::services::namespaces;
@@ -196,6 +198,18 @@ impl Step {
         }
     }
 
+    /// What the log says of it.
+    fn executed(&self, cx: &Cx, log: &str, user: Option<&UserId>) -> Vec<Line> {
+        let id = self.name.split_once(':').map_or(&*self.name, |(_, id)| id);
+        let (action, request) = (&*self.action, &*self.args);
+        let line = match self.role {
+            Role::Verify => None,
+            Role::Consume => Executed { id, action, request, method: "runStampTask" }.task(cx, log, user),
+            Role::Acquire => Executed { id, action, request, method: "runStampSheet" }.sheet(cx, log, user),
+        };
+        line.into_iter().collect()
+    }
+
     fn of_sheet(sheet: &SheetBody) -> Step {
         Step {
             name: format!("sheet:{}", sheet.transaction_id),
@@ -230,9 +244,10 @@ async fn run(cx: &Arc<Cx>, namespace: Option<&NamespaceName>, step: Step) -> Res
             Some(name) => setting::namespace(tx, &reading, name)?,
             None => None,
         };
-        Ok((kept, setting::permissions(tx, &reading, settings.as_deref())?))
+        let log = record::log_of(settings.as_deref()).map(str::to_owned);
+        Ok((kept, setting::permissions(tx, &reading, settings.as_deref())?, log))
     };
-    let (kept, permissions) = cx.read(read).await?;
+    let (kept, permissions, log) = cx.read(read).await?;
     if let Some(kept) = kept {
         return Ok(Ok(kept));
     }
@@ -243,12 +258,15 @@ async fn run(cx: &Arc<Cx>, namespace: Option<&NamespaceName>, step: Step) -> Res
     };
     let once = Arc::new(Once::new(&step.name));
     let user = user.map(UserId::trusted).or_else(|| action::named_user(&ready));
-    let origin = Origin { user, once: Some(Arc::clone(&once)), permissions, ..Origin::of(cx) };
+    let origin = Origin { user: user.clone(), once: Some(Arc::clone(&once)), permissions, ..Origin::of(cx) };
     let outcome = action::apart(core, ready, origin).await?;
     if let Ok(answer) = &outcome {
         let (keeping, answer, made) = (Arc::clone(cx), answer.clone(), once.made());
         let keep = move |tx: &mut Tx<'_>| {
             avoider.keep(tx, &keeping, &answer)?;
+            if let Some(log) = &log {
+                record::when_committed(tx, &keeping, step.executed(&keeping, log, user.as_ref()));
+            }
             forget(tx, keeping.owner(), &made)
         };
         match cx.write(keep).await {

@@ -10,6 +10,7 @@ use hiroba_store::Tx;
 use serde_json::json;
 
 use super::action::{self, Outcome, Role};
+use super::record::{self, Executed};
 use super::result::{self, Place};
 use super::setting;
 use crate::cx::Cx;
@@ -67,6 +68,29 @@ pub(super) fn run(
         revision: 0,
     };
     result::keep(tx, cx, place, &mut result, before.as_ref())?;
+    if let Some(log) = record::log_of(settings.as_deref()).filter(|_| !has_error) {
+        let (id, method) = (&*transaction_id, "runTransaction");
+        let task = |ran: &ConsumeActionResult| {
+            Executed { id, action: &ran.action, request: &ran.consume_request, method }.task(
+                cx,
+                log,
+                Some(user),
+            )
+        };
+        let sheet = |ran: &AcquireActionResult| {
+            Executed { id, action: &ran.action, request: &ran.acquire_request, method }.sheet(
+                cx,
+                log,
+                Some(user),
+            )
+        };
+        let tasks = result.consume_results.iter().filter_map(task);
+        record::when_committed(
+            tx,
+            cx,
+            tasks.chain(result.acquire_results.iter().filter_map(sheet)).collect(),
+        );
+    }
     match settings {
         Some(settings) => {
             let setting = settings.auto_run_transaction_notification.as_ref();
