@@ -181,10 +181,11 @@ fn revision_of<K: Kept>(result: &K) -> i64 {
 }
 
 fn get<K: Kept>(tx: &mut Tx<'_>, cx: &Cx, place: Place<'_>) -> Result<Item<K>, Error> {
+    // Results are kept without a namespace too, so that nothing runs twice.
+    namespaces::require::<Namespaces>(tx, cx, place.namespace)?;
     match kept::<K>(tx, cx, place)? {
         Some(item) => Ok(Item { item }),
         None => {
-            namespaces::require::<Namespaces>(tx, cx, place.namespace)?;
             let detail = format!(
                 "transaction `{}` of player `{}` has no result in namespace `{}`: it has not run yet, or more than a day ago",
                 place.transaction_id, place.user, place.namespace
