@@ -1,20 +1,18 @@
-"""Distributor: gifts, batches, expressions, values of placeholders, and what is listed of a player. BEHAVIOUR DT-01 to DT-04,
-DT-50 to DT-52."""
+"""Distributor: gifts, batches and expressions. BEHAVIOUR DT-01 to DT-04, DT-50 to DT-52."""
 
 import json
 
 import pytest
-from gs2.distributor import BatchRequestPayload, Config, DistributeResource
+from gs2.distributor import BatchRequestPayload, DistributeResource
 
 from harness import operations
 from harness.environment import unique
-from harness.errors import error_items
-from harness.jobs import ECHO, NO_JOB, Queue, entry, errors
+from harness.jobs import ECHO, Queue, errors
 from harness.policy import allow, deny, document
 from harness.sdk import BadRequest, Conflict, NotFound, Unauthorized
 from harness.transactions import (
-    ATOMIC, NO_MUTEX, NO_NAMESPACE, WRONG_ACTION, WRONG_REQUEST, Results, Sheet, action, batched, config, consume_action,
-    invoke, verify_action)
+    ATOMIC, NO_MUTEX, NO_NAMESPACE, WRONG_ACTION, WRONG_REQUEST, action, batched, config, consume_action, invoke,
+    verify_action)
 
 DISTRIBUTE = operations.operation("distributor", "distributeWithoutOverflowProcess")
 IF = operations.operation("distributor", "ifExpressionByUserId")
@@ -505,8 +503,11 @@ class TestExpression:
         where = make_distributor(
             assume_user_id=environment.grn("identifier", "user", make_user(policies=[policy])))
         express = Expressions(sdk, where, purse)
-        with sdk.refuses(Unauthorized, "lock.mutex.getMutexByUserId.error.notAuthorized"):
-            express.all(purse.has("a"))
+        for call in (lambda: express.all(purse.has("a")), lambda: express.any(purse.has("a")),
+                     lambda: express.choose(purse.has("a"), false_actions=[purse.gains("b")])):
+            with sdk.refuses(Unauthorized, "lock.mutex.getMutexByUserId.error.notAuthorized"):
+                call()
+        assert purse.count("b") == 0
 
     def test_dry_run_t14(self, dry, express, purse):
         purse.put("coin")

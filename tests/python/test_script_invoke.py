@@ -340,12 +340,14 @@ class TestRandom:
 
 
 class TestTransaction:
+    """SC-17: what is recorded; how it runs is Distributor's."""
+
     def test_is_recorded_sc17(self, invoke):
         """SC-17, DT-02: the actions by kind, in their order, with requests as JSON text."""
         ran = invoke("""
             local lock = transaction.service('lock')
             transaction.execute({
-                verify = {transaction.service('serialKey').verify.verify_code_by_user_id({userId = 'u'})},
+                verify = {transaction.service('jobQueue').verify.get_job_by_user_id({userId = 'u'})},
                 consume = {lock.consume.unlock_by_user_id({propertyId = 'p', n = 1})},
                 acquire = {lock.acquire.lock_by_user_id({propertyId = 'p'}), lock.acquire.lock_by_user_id()},
             })
@@ -357,14 +359,26 @@ class TestTransaction:
         pairs = {kind: [(action["action"], json.loads(action["request"])) for action in actions]
                  for kind, actions in recorded.items()}
         assert pairs == {
-            "verifyActions": [("Gs2SerialKey:VerifyCodeByUserId", {"userId": "u"})],
+            "verifyActions": [("Gs2JobQueue:GetJobByUserId", {"userId": "u"})],
             "consumeActions": [("Gs2Lock:UnlockByUserId", {"n": 1, "propertyId": "p"})],
             "acquireActions": [("Gs2Lock:LockByUserId", {"propertyId": "p"}), ("Gs2Lock:LockByUserId", {})],
         }
 
     def test_not_of_a_script_that_fails_sc17(self, invoke):
-        ran = invoke("transaction.execute({acquire = {transaction.service('lock').acquire.x({})}}) fail(400, 'no')")
+        ran = invoke("transaction.execute({acquire = {transaction.service('lock').acquire.lock_by_user_id({})}}) "
+                     "fail(400, 'no')")
         assert (ran.code, ran.transaction) == (400, None)
+
+    @pytest.mark.parametrize("source", [
+        "transaction.execute()", "transaction.execute({other = {}})", "transaction.execute({verify = 5})",
+        "transaction.execute({acquire = {5}})", "transaction.execute({acquire = {{action = 'a'}}})",
+        "transaction.execute({acquire = {{action = {}, request = '{}'}}})", "transaction.service()",
+        "transaction.service('a:b')",
+        "transaction.service('lock').acquire.lock_by_user_id(5)", "transaction.service('lock').gain.x({})"])
+    def test_wrong_use_sc17(self, invoke, source):
+        """SC-17: a mistake in the script is named with its line."""
+        ran = invoke(source)
+        assert ran.code in (400, 500) and "1: " in errors(ran.result)[0]["message"]
 
 
 class TestSandbox:

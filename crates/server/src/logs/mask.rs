@@ -67,6 +67,8 @@ impl Mask {
             collect(&request.collect::<Vec<_>>(), &mut names);
             collect(&reference::answer_fields(row), &mut names);
         }
+        // Secret with Key only: elsewhere it is any data.
+        names.remove(KEY_DATA);
         let mut seen = [false; 256];
         for name in names.iter().chain([&KEY_DATA]) {
             seen[usize::from(slot(name.as_bytes()))] = true;
