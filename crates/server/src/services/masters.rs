@@ -200,7 +200,16 @@ pub(crate) async fn current<M: MasterData>(
     cx: &Arc<Cx>,
     namespace: &str,
 ) -> Result<Option<Arc<Models<M>>>, Error> {
-    if let Some(moment) = Context::of(cx).frozen_at(cx.user.as_deref()) {
+    current_for::<M>(cx, namespace, cx.user.as_deref()).await
+}
+
+/// As [`current`], for a player whom the request names beside its path.
+pub(crate) async fn current_for<M: MasterData>(
+    cx: &Arc<Cx>,
+    namespace: &str,
+    user: Option<&str>,
+) -> Result<Option<Arc<Models<M>>>, Error> {
+    if let Some(moment) = Context::of(cx).frozen_at(user) {
         return former::<M>(cx, namespace, moment).await;
     }
     let cache = &cx.core.masters;

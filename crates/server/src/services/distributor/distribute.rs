@@ -33,7 +33,9 @@ fn ready(cx: &Cx, user: &UserId, resource: &DistributeResource) -> Result<action
 
 async fn distribute(steps: Steps<Distribute>) -> Result<Answered, Error> {
     let (cx, request) = (Arc::clone(&steps.cx), steps.request());
-    let found = model::current(&cx, &request.namespace_name, &request.distributor_name).await?;
+    let found =
+        model::current(&cx, &request.namespace_name, &request.distributor_name, Some(&request.user_id))
+            .await?;
     let target = action::target(&cx, &ready(&cx, &request.user_id, &request.distribute_resource)?);
     let allowed = found.white_list_target_ids.iter().flatten().map(|id| cx.project.expand(id));
     let allowed: Vec<String> = allowed.collect();

@@ -7,7 +7,7 @@ use hiroba_api::distributor::{
     AndExpressionByStampTask, AndExpressionByUserId, IfExpression, IfExpressionByStampTask,
     IfExpressionByUserId, Namespaces, OrExpressionByStampTask, OrExpressionByUserId, TransactionResult,
 };
-use hiroba_api::error::ApiError;
+use hiroba_api::error::{ApiError, Status};
 use hiroba_api::names::{NamespaceName, UserId};
 use hiroba_api::script::{ConsumeActionResult, VerifyAction, VerifyActionResult};
 use hiroba_store::Tx;
@@ -111,7 +111,8 @@ fn if_expression_by_user_id(
 
 /// Whether an error says that the action could not be asked, not that what it asks for does not hold.
 fn is_fault(error: &ApiError) -> bool {
-    error.status.code() >= 500
+    matches!(error.status, Status::Unauthorized | Status::QuotaExceeded | Status::Conflict)
+        || error.status.code() >= 500
         || error.items.iter().any(|item| item.message.starts_with("distributor.transaction."))
 }
 

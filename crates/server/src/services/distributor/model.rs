@@ -79,18 +79,20 @@ async fn get_distributor_model(
     cx: Arc<Cx>,
     request: Arc<GetDistributorModel>,
 ) -> Result<Item<DistributorModel>, Error> {
-    Ok(Item { item: current(&cx, &request.namespace_name, &request.distributor_name).await? })
+    let user = cx.user.as_deref();
+    Ok(Item { item: current(&cx, &request.namespace_name, &request.distributor_name, user).await? })
 }
 
-/// A model in force.
+/// A model in force, as a player sees it.
 ///
 /// Fails with 404 `distributorModel`, with 404 `namespace`.
 pub(super) async fn current(
     cx: &Arc<Cx>,
     namespace: &NamespaceName,
     name: &EntityName,
+    user: Option<&str>,
 ) -> Result<DistributorModel, Error> {
-    let models = masters::current::<Models>(cx, namespace).await?;
+    let models = masters::current_for::<Models>(cx, namespace, user).await?;
     let models = models.as_deref().map(Vec::as_slice).unwrap_or_default();
     match models.binary_search_by(|model| model.name.as_str().cmp(name.as_str())) {
         Ok(place) => Ok(models[place].clone()),
