@@ -63,12 +63,14 @@ class TestValues:
     """DT-03: placeholders and their values."""
 
     def named(self, market, desk, purse, request, stack=None, **values):
-        """The request of an action with these values."""
+        """The request of an action with these values, without the acting player, for whom it is."""
         stack = desk.set(**values) if stack is None else stack
         made = action("Gs2Lock:LockByUserId", request if isinstance(request, str) else json.dumps(request, ensure_ascii=False))
         answer = market.make(purse, acquire=[made], context_stack=stack)
         assert answer["code"] == 200
-        return called(answer)[0]
+        request = called(answer)[0]
+        assert request.pop("userId") == purse.user
+        return request
 
     def test_replaced_dt03(self, market, desk, purse):
         request = {"propertyId": "#{what}-#{number}-#{what}", "#{what}": "#{userId}", "n": [{"a": "#{number}"}]}

@@ -300,6 +300,12 @@ const DEVIATIONS: &[Deviation] = &[
         "CH-34: the setting is the one of Script, whose former name of apiKeyId is taken too",
     ),
     deviation(
+        "distributor.GitHubCheckoutSetting",
+        "gitHubApiKeyId",
+        "only old SDKs have it",
+        "SC-01: the former name of apiKeyId is still taken",
+    ),
+    deviation(
         "log.describeNamespaces",
         "namePrefix",
         "not in the facts",

@@ -11,7 +11,7 @@ use hiroba_api::lock::{
     DeleteMutexByUserId, DescribeMutexes, GetMutex, Lock, Mutex, Namespaces, SERVICE, Unlock,
 };
 use hiroba_api::names::UserId;
-use hiroba_store::{Row, StoreError, Tx, params};
+use hiroba_store::{Engine, Row, StoreError, Tx, params};
 
 use crate::cx::Cx;
 use crate::error::Error;
@@ -55,6 +55,10 @@ pub(crate) mod sql {
                 revision = excluded.revision
             WHERE lock_mutex.ttl_at <= $8 OR lock_mutex.ttl_at + lock_mutex.time_offset <= $11
                 OR lock_mutex.transaction_id = excluded.transaction_id
+            RETURNING transaction_id, reference_count, created_at, ttl_at, revision";
+        /// Gives a mutex that was just taken its number, now that nobody else can take it before.
+        UPDATE_REVISION = "UPDATE lock_mutex SET revision = hiroba_next_revision()
+            WHERE owner_id = $1 AND namespace_name = $2 AND user_id = $3 AND property_key = $4
             RETURNING transaction_id, reference_count, created_at, ttl_at, revision";
         /// Frees a mutex that its transaction took once.
         DELETE_LAST_REFERENCE = "DELETE FROM lock_mutex
@@ -119,7 +123,14 @@ fn lock(tx: &mut Tx<'_>, cx: &Cx, request: &Lock) -> Result<Item<Mutex>, Error> 
         cx.time_offset,
         cx.seen().0
     ];
-    match tx.query_opt(sql::UPSERT_MUTEX, params, Held::read)? {
+    let mut taken = tx.query_opt(sql::UPSERT_MUTEX, params, Held::read)?;
+    if taken.is_some() && cx.core.store.engine() == Engine::Postgres {
+        // PostgreSQL draws the number of a row before it waits for those who have the place: who got it meanwhile has a larger
+        // one, and fencing numbers must grow with every grant.
+        let row = params![cx.owner(), request.namespace_name.as_str(), user.as_str(), key.as_ref()];
+        taken = tx.query_opt(sql::UPDATE_REVISION, row, Held::read)?;
+    }
+    match taken {
         Some(held) => Ok(held.item(cx, &request.namespace_name, user, &request.property_id)),
         None => {
             namespaces::require::<Namespaces>(tx, cx, &request.namespace_name)?;
