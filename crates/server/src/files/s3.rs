@@ -297,3 +297,34 @@ impl Reader {
         self.response.chunk().await.map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn failures_show_no_signature() {
+        // Nobody listens any more.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut config = Config::new("");
+        config.s3_url = Some(format!("http://{address}"));
+        config.s3_bucket = Some("bucket".to_owned());
+        config.s3_access_key_id = Some("the-id".to_owned());
+        config.s3_secret_access_key = Some("the-secret".to_owned().into());
+        let s3 = S3::new(&config, Clock::system()).unwrap().unwrap();
+        let shown = format!("{s3:?} {}", s3.delete("name").await.unwrap_err());
+        assert!(shown.contains("bucket") && shown.contains("S3: "), "{shown}");
+        for hidden in ["X-Amz", "the-id", "the-secret"] {
+            assert!(!shown.contains(hidden), "{shown}");
+        }
+    }
+
+    #[test]
+    fn of_a_failure_its_code_is_told() {
+        let body = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>m</Message>\
+                    <StringToSign>s</StringToSign></Error>";
+        assert_eq!(code(body), "AccessDenied");
+        assert_eq!(code("<html>no</html>"), "");
+        assert_eq!(code(""), "");
+    }
+}
