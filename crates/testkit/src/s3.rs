@@ -18,6 +18,10 @@ pub const REGION: &str = "test-1";
 pub const KEY: &str = "AKTEST";
 /// Its secret.
 pub const SECRET: &str = "a secret of the test";
+/// Of the elements that S3 answers.
+const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+/// Seconds for which the URL of a request may be good.
+const EXPIRES_MAX: u64 = 300;
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -87,26 +91,22 @@ impl S3 {
             kept.fail -= 1;
             return (503, String::new(), b"<Error><Code>SlowDown</Code></Error>".to_vec());
         }
-        if !is_signed(head, &body) {
+        if !is_signed(head) {
             kept.refused += 1;
             return (403, String::new(), b"<Error><Code>SignatureDoesNotMatch</Code></Error>".to_vec());
         }
         let (method, target) = request_line(head);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = path.to_owned();
-        let value = |name: &str| {
-            query
-                .split('&')
-                .filter_map(|pair| pair.split_once('='))
-                .find(|(given, _)| *given == name)
-                .map(|(_, value)| value.to_owned())
-        };
+        let value = |name: &str| parameter(query, name).map(str::to_owned);
         let upload = value("uploadId");
         match (method, value("uploads"), upload, value("partNumber")) {
             ("POST", Some(_), ..) => {
                 let id = format!("upload-{}", kept.uploads.len());
                 kept.uploads.insert(id.clone(), (path, BTreeMap::new()));
-                (200, String::new(), format!("<X><UploadId>{id}</UploadId></X>").into_bytes())
+                let name = "InitiateMultipartUploadResult";
+                let answer = format!("<{name} xmlns=\"{NAMESPACE}\"><UploadId>{id}</UploadId></{name}>");
+                (200, String::new(), answer.into_bytes())
             }
             ("PUT", _, Some(id), Some(number)) => {
                 let parts = &mut kept.uploads.get_mut(&id).unwrap().1;
@@ -119,7 +119,9 @@ impl S3 {
                 assert_eq!(text.matches("<Part>").count(), parts.len());
                 assert!(parts.keys().rev().skip(1).all(|number| parts[number].len() >= 5 << 20));
                 kept.objects.insert(path, parts.into_values().flatten().collect());
-                (200, String::new(), b"<X></X>".to_vec())
+                let name = "CompleteMultipartUploadResult";
+                let answer = format!("<{name} xmlns=\"{NAMESPACE}\"><ETag>\"whole\"</ETag></{name}>");
+                (200, String::new(), answer.into_bytes())
             }
             ("DELETE", _, Some(id), _) => {
                 kept.uploads.remove(&id);
@@ -162,35 +164,36 @@ fn tag(key: &[u8], text: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
 }
 
-/// Whether a request bears the signature of the key.
-fn is_signed(head: &str, body: &[u8]) -> bool {
+/// A value of a query, encoded as it stands there.
+fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find(|(given, _)| *given == name).map(|(_, value)| value)
+}
+
+/// Whether the URL of a request bears the signature of the key, for a short time.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>
+fn is_signed(head: &str) -> bool {
     let (method, target) = request_line(head);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let authorization = header(head, "authorization");
-    let part = |name: &str| {
-        let (_, rest) = authorization.split_once(name)?;
-        Some(rest.split(',').next().unwrap_or_default().trim())
-    };
-    let (Some(credential), Some(names), Some(signature)) =
-        (part("Credential="), part("SignedHeaders="), part("Signature="))
-    else {
-        return false;
-    };
-    let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
+    let value = |name: &str| parameter(query, name).unwrap_or_default();
+    let mut pairs: Vec<&str> =
+        query.split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).collect();
     pairs.sort_unstable();
-    let headers: String = names.split(';').map(|name| format!("{name}:{}\n", header(head, name))).collect();
-    let hash = sha256(body);
-    let required = ["host", "x-amz-content-sha256", "x-amz-date"];
-    let complete = required.iter().all(|name| names.split(';').any(|given| given == *name));
-    let canonical = format!("{method}\n{path}\n{}\n{headers}\n{names}\n{hash}", pairs.join("&"));
-    let time = header(head, "x-amz-date");
-    let scope = format!("{}/{REGION}/s3/aws4_request", &time[..8.min(time.len())]);
+    let host = header(head, "host");
+    let canonical = format!("{method}\n{path}\n{}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD", pairs.join("&"));
+    let time = value("X-Amz-Date");
+    let date = &time[..8.min(time.len())];
+    let scope = format!("{date}/{REGION}/s3/aws4_request");
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(canonical.as_bytes()));
-    let key = [&time[..8.min(time.len())], REGION, "s3", "aws4_request"]
+    let key = [date, REGION, "s3", "aws4_request"]
         .iter()
         .fold(format!("AWS4{SECRET}").into_bytes(), |key, text| tag(&key, text));
-    let right = credential == format!("{KEY}/{scope}") && header(head, "x-amz-content-sha256") == hash;
-    complete && right && signature == HEXLOWER.encode(&tag(&key, &text)) && path.starts_with("/files/")
+    let complete = value("X-Amz-Algorithm") == "AWS4-HMAC-SHA256"
+        && value("X-Amz-Credential") == format!("{KEY}/{scope}").replace('/', "%2F")
+        && value("X-Amz-SignedHeaders") == "host"
+        && value("X-Amz-Expires").parse().is_ok_and(|seconds: u64| seconds <= EXPIRES_MAX);
+    complete && value("X-Amz-Signature") == HEXLOWER.encode(&tag(&key, &text)) && path.starts_with("/files/")
 }
 
 async fn serve(mut stream: TcpStream, s3: S3) {

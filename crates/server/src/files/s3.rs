@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
+use instant_xml::FromXml;
+use jiff::Timestamp;
 use reqwest::{Client, Method, Response, StatusCode, Url};
+use rusty_s3::actions::{CompleteMultipartUploadResponse, CreateMultipartUpload};
+use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::outbound::signature::{Credentials, Signer, Unsigned, query_text, sign};
 use crate::outbound::{cause, client};
 
 /// Bytes of a part; S3 takes at most 10,000, of at least 5 MiB.
@@ -26,37 +28,39 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Time to connect, and time without a byte after which a request is given up.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 const READ_TIME: Duration = Duration::from_secs(30);
+/// Time for which the URL of a request is good: each attempt has its own, but clocks differ.
+const URL_TIME: Duration = Duration::from_secs(300);
 /// Bytes of an answer that is no file.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Before the names of objects.
 const PREFIX: &str = "user-data/";
 
 /// A bucket.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct S3 {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     client: Client,
-    /// Without a slash at its end.
-    url: String,
-    /// The `Host` header that `client` makes of the URL.
-    host: String,
-    /// Path of the bucket.
-    path: String,
-    region: String,
+    bucket: Bucket,
     credentials: Credentials,
     clock: Clock,
 }
 
-/// One request.
-struct Ask<'a> {
-    method: Method,
-    name: &'a str,
-    query: &'a [(&'a str, &'a str)],
-    body: Bytes,
+/// What S3 answers to a request that it does not do.
+#[derive(FromXml)]
+#[xml(rename = "Error")]
+struct Failure {
+    #[xml(rename = "Code")]
+    code: String,
+}
+
+impl std::fmt::Debug for S3 {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the key.
+        formatter.debug_tuple("S3").field(&self.shared.bucket).finish()
+    }
 }
 
 impl S3 {
@@ -64,9 +68,8 @@ impl S3 {
     pub(super) fn new(config: &Config, clock: Clock) -> anyhow::Result<Option<S3>> {
         let Some(url) = &config.s3_url else { return Ok(None) };
         let bucket = config.s3_bucket.as_deref().context("--s3-url needs --s3-bucket")?;
-        let key = config.s3_access_key_id.clone().zip(config.s3_secret_access_key.as_ref());
-        let (access_key_id, secret) =
-            key.context("--s3-url needs --s3-access-key-id and --s3-secret-access-key")?;
+        let key = config.s3_access_key_id.as_ref().zip(config.s3_secret_access_key.as_ref());
+        let (id, secret) = key.context("--s3-url needs --s3-access-key-id and --s3-secret-access-key")?;
         let plain = |text: &str| {
             text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
         };
@@ -75,57 +78,50 @@ impl S3 {
         let parsed = Url::parse(url).context("--s3-url is no URL")?;
         let bare = parsed.username().is_empty() && parsed.password().is_none() && parsed.path() == "/";
         ensure!(bare, "--s3-url must be scheme, host and port only; the bucket is --s3-bucket");
-        let name = parsed.host_str().context("--s3-url has no host")?;
-        let host = match parsed.port() {
-            Some(port) => format!("{name}:{port}"),
-            None => name.to_owned(),
-        };
+        let bucket = Bucket::new(parsed, UrlStyle::Path, bucket.to_owned(), config.s3_region.clone());
+        let bucket = bucket.ok().context("--s3-url names no store")?;
         let client = client()?.connect_timeout(CONNECT_TIME).read_timeout(READ_TIME).no_gzip().build()?;
-        let credentials =
-            Credentials { access_key_id, secret_access_key: secret.text().to_owned(), session_token: None };
-        let shared = Shared {
-            client,
-            url: url.trim_end_matches('/').to_owned(),
-            host,
-            path: format!("/{bucket}/"),
-            region: config.s3_region.clone(),
-            credentials,
-            clock,
-        };
-        Ok(Some(S3 { shared: Arc::new(shared) }))
+        let credentials = Credentials::new(id, secret.text());
+        Ok(Some(S3 { shared: Arc::new(Shared { client, bucket, credentials, clock }) }))
+    }
+
+    fn bucket(&self) -> (&Bucket, Option<&Credentials>) {
+        (&self.shared.bucket, Some(&self.shared.credentials))
     }
 
     pub(super) fn create(&self, name: &str) -> Writer {
-        let (s3, name) = (self.clone(), name.to_owned());
-        Writer { s3, name, buffer: Vec::new(), upload: None, tags: Vec::new() }
+        let (s3, object) = (self.clone(), object(name));
+        Writer { s3, object, buffer: Vec::new(), upload: None, tags: Vec::new() }
     }
 
     pub(super) async fn open(&self, name: &str) -> io::Result<Option<Reader>> {
-        let ask = Ask { method: Method::GET, name, query: &[], body: Bytes::new() };
-        let response = self.ask(&ask).await?;
+        let (bucket, credentials) = self.bucket();
+        let object = object(name);
+        let response = self.ask(&bucket.get_object(credentials, &object), Bytes::new()).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let response = self.checked(response).await?;
+        let response = checked(response).await?;
         let bytes = response.content_length();
         let bytes = bytes.ok_or_else(|| io::Error::other("S3 does not say how long an object is"))?;
         Ok(Some(Reader { response, bytes }))
     }
 
     pub(super) async fn delete(&self, name: &str) -> io::Result<()> {
-        let ask = Ask { method: Method::DELETE, name, query: &[], body: Bytes::new() };
-        let response = self.ask(&ask).await?;
+        let (bucket, credentials) = self.bucket();
+        let object = object(name);
+        let response = self.ask(&bucket.delete_object(credentials, &object), Bytes::new()).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(());
         }
-        self.checked(response).await.map(|_| ())
+        checked(response).await.map(|_| ())
     }
 
     /// Makes a request, again when it may succeed later. All that are made here may be repeated.
-    async fn ask(&self, ask: &Ask<'_>) -> io::Result<Response> {
+    async fn ask<'a, A: S3Action<'a>>(&self, action: &A, body: Bytes) -> io::Result<Response> {
         let mut pause = PAUSE;
         for attempt in 1.. {
-            let answer = self.send(ask).await;
+            let answer = self.send(action, body.clone())?.await;
             let passes = match &answer {
                 Ok(response) => {
                     let status = response.status();
@@ -134,7 +130,7 @@ impl S3 {
                 Err(error) => !error.is_builder(),
             };
             if !passes || attempt == ATTEMPTS {
-                return answer.map_err(|error| io::Error::other(format!("S3: {}", cause(error))));
+                return answer.map_err(failed);
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
@@ -142,48 +138,49 @@ impl S3 {
         Err(io::Error::other("S3 was asked too often"))
     }
 
-    async fn send(&self, ask: &Ask<'_>) -> reqwest::Result<Response> {
-        let Shared { client, url, host, path, region, credentials, clock } = &*self.shared;
-        let path = [path, PREFIX, ask.name].concat();
-        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &ask.body);
-        let hash = HEXLOWER.encode(hash.as_ref());
-        let headers = [("x-amz-content-sha256", hash.as_str())];
-        let method = ask.method.as_str();
-        let unsigned =
-            Unsigned { method, host, path: &path, query: ask.query, headers: &headers, body: &ask.body };
-        let signer = Signer { credentials, region, service: "s3", now_seconds: clock.now().0 / 1000 };
-        let query = query_text(ask.query);
-        let target =
-            if query.is_empty() { [url, path.as_str()].concat() } else { format!("{url}{path}?{query}") };
-        let mut request = client.request(ask.method.clone(), target).header(headers[0].0, headers[0].1);
-        for (name, value) in sign(&unsigned, &signer) {
-            request = request.header(name, value);
-        }
-        request.body(ask.body.clone()).send().await
+    /// One attempt. Its URL permits the request: it is never shown.
+    fn send<'a, A: S3Action<'a>>(
+        &self,
+        action: &A,
+        body: Bytes,
+    ) -> io::Result<impl Future<Output = reqwest::Result<Response>> + use<A>> {
+        let Shared { client, clock, .. } = &*self.shared;
+        let now = Timestamp::from_millisecond(clock.now().0).map_err(io::Error::other)?;
+        let method = Method::from_bytes(A::METHOD.to_str().as_bytes()).map_err(io::Error::other)?;
+        Ok(client.request(method, action.sign_with_time(URL_TIME, &now)).body(body).send())
     }
 
-    /// The answer, when it is one that means success.
-    async fn checked(&self, response: Response) -> io::Result<Response> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        // Its words may repeat what was signed: the code says enough.
-        let body = text(response).await?;
-        let code = element(&body, "Code").unwrap_or_default();
-        Err(io::Error::other(format!("S3 answered {status} {code:.100}")))
+    async fn succeed<'a, A: S3Action<'a>>(&self, action: &A, body: Bytes) -> io::Result<Response> {
+        checked(self.ask(action, body).await?).await
     }
+}
 
-    async fn succeed(&self, ask: &Ask<'_>) -> io::Result<Response> {
-        let response = self.ask(ask).await?;
-        self.checked(response).await
+fn object(name: &str) -> String {
+    [PREFIX, name].concat()
+}
+
+fn failed(error: reqwest::Error) -> io::Error {
+    io::Error::other(format!("S3: {}", cause(error)))
+}
+
+/// The answer, when it is one that means success.
+async fn checked(response: Response) -> io::Result<Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
     }
+    let code = code(&text(response).await?);
+    Err(io::Error::other(format!("S3 answered {status} {code:.100}")))
+}
+
+/// What S3 calls its failure. Its further words may repeat what was signed.
+fn code(body: &str) -> String {
+    instant_xml::from_str(body).map_or_else(|_| String::new(), |failure: Failure| failure.code)
 }
 
 /// The body of a short answer.
 async fn text(mut response: Response) -> io::Result<String> {
     let mut body = Vec::new();
-    let failed = |error| io::Error::other(format!("S3: {}", cause(error)));
     while body.len() < ANSWER_BYTES_MAX
         && let Some(chunk) = response.chunk().await.map_err(failed)?
     {
@@ -192,16 +189,10 @@ async fn text(mut response: Response) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-/// The text of an element of the XML that S3 answers, which has neither attributes nor nesting there.
-fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
-}
-
 /// An object that is being uploaded.
 pub(crate) struct Writer {
     s3: S3,
-    name: String,
+    object: String,
     /// What is not uploaded yet: less than a part.
     buffer: Vec<u8>,
     /// The upload in parts, once there is more than one part.
@@ -223,24 +214,27 @@ impl Writer {
         Ok(())
     }
 
+    /// The upload in parts, which is begun when it is not.
+    async fn upload(&mut self) -> io::Result<String> {
+        if let Some(upload) = &self.upload {
+            return Ok(upload.clone());
+        }
+        let (bucket, credentials) = self.s3.bucket();
+        let create = bucket.create_multipart_upload(credentials, &self.object);
+        let answer = text(self.s3.succeed(&create, Bytes::new()).await?).await?;
+        let created = CreateMultipartUpload::parse_response(&answer)
+            .map_err(|_| io::Error::other("S3 began no upload in parts"))?;
+        Ok(self.upload.insert(created.upload_id().to_owned()).clone())
+    }
+
     /// Uploads what is in the buffer as a part.
     async fn part(&mut self) -> io::Result<()> {
-        let upload = match &self.upload {
-            Some(upload) => upload.clone(),
-            None => {
-                let query = [("uploads", "")];
-                let ask = Ask { method: Method::POST, name: &self.name, query: &query, body: Bytes::new() };
-                let answer = text(self.s3.succeed(&ask).await?).await?;
-                let upload = element(&answer, "UploadId");
-                let upload = upload.ok_or_else(|| io::Error::other("S3 began no upload in parts"))?;
-                self.upload.insert(upload.to_owned()).clone()
-            }
-        };
-        let number = (self.tags.len() + 1).to_string();
-        let query = [("partNumber", number.as_str()), ("uploadId", upload.as_str())];
+        let upload = self.upload().await?;
+        let number = u16::try_from(self.tags.len() + 1).map_err(io::Error::other)?;
         let body = Bytes::from(std::mem::take(&mut self.buffer));
-        let ask = Ask { method: Method::PUT, name: &self.name, query: &query, body };
-        let response = self.s3.succeed(&ask).await?;
+        let (bucket, credentials) = self.s3.bucket();
+        let part = bucket.upload_part(credentials, &self.object, number, &upload);
+        let response = self.s3.succeed(&part, body).await?;
         let tag = response.headers().get("etag").and_then(|tag| tag.to_str().ok());
         let tag = tag.ok_or_else(|| io::Error::other("S3 names no tag of a part"))?;
         self.tags.push(tag.to_owned());
@@ -250,24 +244,21 @@ impl Writer {
     pub(super) async fn finish(mut self) -> io::Result<()> {
         if self.upload.is_none() {
             let body = Bytes::from(std::mem::take(&mut self.buffer));
-            let ask = Ask { method: Method::PUT, name: &self.name, query: &[], body };
-            return self.s3.succeed(&ask).await.map(|_| ());
+            let (bucket, credentials) = self.s3.bucket();
+            return self.s3.succeed(&bucket.put_object(credentials, &self.object), body).await.map(|_| ());
         }
         if !self.buffer.is_empty() {
             self.part().await?;
         }
-        let parts = self.tags.iter().enumerate().map(|(index, tag)| {
-            let tag = tag.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-            format!("<Part><PartNumber>{}</PartNumber><ETag>{tag}</ETag></Part>", index + 1)
-        });
-        let body =
-            format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", parts.collect::<String>());
-        let upload = self.upload.clone().unwrap_or_default();
-        let query = [("uploadId", upload.as_str())];
-        let ask = Ask { method: Method::POST, name: &self.name, query: &query, body: body.into() };
-        let answer = text(self.s3.succeed(&ask).await?).await?;
+        let upload = self.upload().await?;
+        let (bucket, credentials) = self.s3.bucket();
+        let tags = self.tags.iter().map(String::as_str);
+        let complete = bucket.complete_multipart_upload(credentials, &self.object, &upload, tags);
+        let body = Bytes::from(complete.clone().body());
+        let answer = text(self.s3.succeed(&complete, body).await?).await?;
         // A failure may come with status 200.
-        if let Some(code) = element(&answer, "Code") {
+        if CompleteMultipartUploadResponse::parse(&answer).is_err() {
+            let code = code(&answer);
             return Err(io::Error::other(format!("S3 did not put the parts together: {code:.100}")));
         }
         self.upload = None;
@@ -279,12 +270,12 @@ impl Drop for Writer {
     fn drop(&mut self) {
         let Some(upload) = self.upload.take() else { return };
         // Parts of an upload that nobody ends stay, and cost, for ever.
-        let (s3, name) = (self.s3.clone(), std::mem::take(&mut self.name));
+        let (s3, object) = (self.s3.clone(), std::mem::take(&mut self.object));
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
-            let query = [("uploadId", upload.as_str())];
-            let ask = Ask { method: Method::DELETE, name: &name, query: &query, body: Bytes::new() };
-            if let Err(error) = s3.succeed(&ask).await {
+            let (bucket, credentials) = s3.bucket();
+            let abort = bucket.abort_multipart_upload(credentials, &object, &upload);
+            if let Err(error) = s3.succeed(&abort, Bytes::new()).await {
                 tracing::warn!(%error, "the parts of an unfinished upload stay in S3");
             }
         });
@@ -303,7 +294,37 @@ impl Reader {
     }
 
     pub(super) async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        let failed = |error| io::Error::other(format!("S3: {}", cause(error)));
         self.response.chunk().await.map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn failures_show_no_signature() {
+        // Nobody listens any more.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut config = Config::new("");
+        config.s3_url = Some(format!("http://{address}"));
+        config.s3_bucket = Some("bucket".to_owned());
+        config.s3_access_key_id = Some("the-id".to_owned());
+        config.s3_secret_access_key = Some("the-secret".to_owned().into());
+        let s3 = S3::new(&config, Clock::system()).unwrap().unwrap();
+        let shown = format!("{s3:?} {}", s3.delete("name").await.unwrap_err());
+        assert!(shown.contains("bucket") && shown.contains("S3: "), "{shown}");
+        for hidden in ["X-Amz", "the-id", "the-secret"] {
+            assert!(!shown.contains(hidden), "{shown}");
+        }
+    }
+
+    #[test]
+    fn of_a_failure_its_code_is_told() {
+        let body = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>m</Message>\
+                    <StringToSign>s</StringToSign></Error>";
+        assert_eq!(code(body), "AccessDenied");
+        assert_eq!(code("<html>no</html>"), "");
+        assert_eq!(code(""), "");
     }
 }

@@ -1,7 +1,7 @@
 //! AWS Signature Version 4: the headers that prove to an AWS service who sends a request.
 //!
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>. S3 does not encode paths a
-//! second time, which is not done here: it is the same for paths of unreserved characters, and ours have no others.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>. S3 encodes paths in
+//! its own way, which is not done here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -101,20 +101,15 @@ fn canonical(request: &Unsigned<'_>, added: &[(&'static str, String)]) -> (Strin
     let names = headers.keys().map(String::as_str).collect::<Vec<_>>().join(";");
     let headers: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
 
-    let query = query_text(query);
+    let encode = |text| utf8_percent_encode(text, RESERVED).to_string();
+    let mut query: Vec<_> = query.iter().map(|(name, value)| (encode(name), encode(value))).collect();
+    query.sort();
+    let query = query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
 
     // The path is encoded once more on top of how it was sent; every service but S3 expects this.
     let path = utf8_percent_encode(path, RESERVED_IN_PATH);
     let hash = sha256(body);
     (format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{hash}"), names)
-}
-
-/// A query as it is signed, and can be sent.
-pub(crate) fn query_text(query: &[(&str, &str)]) -> String {
-    let encode = |text| utf8_percent_encode(text, RESERVED).to_string();
-    let mut query: Vec<_> = query.iter().map(|(name, value)| (encode(name), encode(value))).collect();
-    query.sort();
-    query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
 /// A header's value without spaces around it, and with single ones inside.

@@ -1,40 +1,34 @@
 //! The zip files of user data: written as a stream, read strictly.
 //!
-//! Whoever uploads a file may have made it to harm. So the reader takes one kind of archive only, holds no more of it than its
-//! directory, whose size it bounds before it reads it, and believes no length that it has not counted.
+//! Whoever uploads a file may have made it to harm. The crate reads an archive's directory whole, so its size is bounded before
+//! that; then one kind of archive only is taken, and no length believed that was not counted.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
-use flate2::{Compression, Crc};
+use parking_lot::Mutex;
+use zip::read::{ArchiveOffset, Config, ZipFile};
+use zip::result::ZipError;
+use zip::write::{SimpleFileOptions, StreamWriter};
+use zip::{CompressionMethod, ZipArchive, ZipReadOptions, ZipWriter};
 
-const LOCAL_HEADER: u32 = 0x0403_4b50;
-const DESCRIPTOR: u32 = 0x0807_4b50;
 const DIRECTORY_HEADER: u32 = 0x0201_4b50;
 const END: u32 = 0x0605_4b50;
-const LOCAL_HEADER_BYTES: usize = 30;
 const DIRECTORY_HEADER_BYTES: usize = 46;
 const END_BYTES: u64 = 22;
-/// Version 2.0: deflate.
-const VERSION: u16 = 20;
-/// Sizes follow the data; names are UTF-8.
-const FLAGS: u16 = 1 << 3 | 1 << 11;
-const ENCRYPTED: u16 = 1;
-const STORED: u16 = 0;
-const DEFLATED: u16 = 8;
-/// 1980-01-01, since the archive itself says when it was made.
-const DATE: u16 = 0x0021;
 /// Bytes of the directory of an archive that is read: enough for [`ENTRIES_MAX`] names of usual length.
 const DIRECTORY_BYTES_MAX: u64 = 8 << 20;
 /// Entries of an archive.
 pub(super) const ENTRIES_MAX: usize = 30_000;
 /// Bytes of an entry's name: service, namespace and model.
 const NAME_BYTES_MAX: usize = 512;
+/// Bytes of an entry's extra fields, such as times and users; the crate keeps many times their bytes.
+const EXTRA_BYTES_MAX: usize = 128;
 /// Sizes and offsets that the format without its extension for larger files can say.
 const SIZE_MAX: u64 = u32::MAX as u64 - 1;
+/// The fastest: a caller waits for the dump.
+const LEVEL: i64 = 1;
 
 /// Why an archive cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +45,20 @@ fn damaged<T>(detail: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Archive(detail.into()))
 }
 
+/// What went wrong with this part of an archive.
+fn fault(what: &str, error: ZipError) -> Fault {
+    match error {
+        ZipError::Io(error) => match error.kind() {
+            // What the crate and the decoder say of bytes that they cannot read; a file fails with other kinds.
+            ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                Fault::Archive(format!("{what} is damaged: {error}"))
+            }
+            _ => Fault::Io(error),
+        },
+        error => Fault::Archive(format!("{what} is damaged: {error}")),
+    }
+}
+
 /// An entry as the directory names it.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -58,125 +66,105 @@ pub(super) struct Entry {
     pub(super) name: String,
     /// Bytes when it is expanded, as the archive says.
     pub(super) expanded: u64,
-    method: u16,
-    crc: u32,
-    compressed: u64,
-    offset: u64,
+    index: usize,
+}
+
+/// What was written of an archive.
+#[derive(Debug, Default)]
+struct Out {
+    bytes: Vec<u8>,
+    /// Bytes before them.
+    taken: u64,
+}
+
+/// Where the crate writes to, and we take from.
+#[derive(Debug, Clone, Default)]
+struct Sink(Arc<Mutex<Out>>);
+
+impl Sink {
+    fn offset(&self) -> u64 {
+        let out = self.0.lock();
+        out.taken + out.bytes.len() as u64
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut out = self.0.lock();
+        out.taken += out.bytes.len() as u64;
+        std::mem::take(&mut out.bytes)
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Without the extension for larger files, which the reader does not take.
+fn fits(sink: &Sink, entries: usize) -> Result<(), Fault> {
+    if sink.offset() > SIZE_MAX || entries > ENTRIES_MAX {
+        return damaged(format!(
+            "the data takes more than {SIZE_MAX} bytes or {ENTRIES_MAX} files: too much for one archive"
+        ));
+    }
+    Ok(())
 }
 
 /// Writes an archive, whose bytes are taken from it as they come.
-#[derive(Debug, Default)]
-pub(super) struct Writer {
-    out: Vec<u8>,
-    /// Bytes before `out`.
-    taken: u64,
-    entries: Vec<Entry>,
-    open: Option<Open>,
-}
-
 #[derive(Debug)]
-struct Open {
-    entry: Entry,
-    crc: Crc,
-    encoder: DeflateEncoder<Vec<u8>>,
+pub(super) struct Writer {
+    zip: ZipWriter<StreamWriter<Sink>>,
+    sink: Sink,
+    entries: usize,
+    expanded: u64,
 }
 
 impl Writer {
-    fn offset(&self) -> u64 {
-        self.taken + self.out.len() as u64
+    pub(super) fn new() -> Writer {
+        let sink = Sink::default();
+        Writer { zip: ZipWriter::new_stream(sink.clone()), sink, entries: 0, expanded: 0 }
     }
 
     /// Begins an entry; ends the one before.
     pub(super) fn begin(&mut self, name: &str) -> Result<(), Fault> {
-        self.end()?;
-        let offset = self.offset();
-        if offset > SIZE_MAX || self.entries.len() >= ENTRIES_MAX {
-            return damaged(format!(
-                "the data takes more than {SIZE_MAX} bytes or {ENTRIES_MAX} files: too much for one archive"
-            ));
-        }
-        let length = name.len() as u16;
-        self.put(&[&LOCAL_HEADER.to_le_bytes(), &head(DEFLATED), &[0; 12], &length.to_le_bytes(), &[0; 2]]);
-        self.put(&[name.as_bytes()]);
-        let entry =
-            Entry { name: name.to_owned(), expanded: 0, method: DEFLATED, crc: 0, compressed: 0, offset };
-        let encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-        self.open = Some(Open { entry, crc: Crc::new(), encoder });
+        fits(&self.sink, self.entries + 1)?;
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .compression_level(Some(LEVEL));
+        self.zip.start_file(name, options).map_err(|error| fault(name, error))?;
+        (self.entries, self.expanded) = (self.entries + 1, 0);
         Ok(())
     }
 
     /// Bytes that the entry that was begun has so far.
     pub(super) fn expanded(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.entry.expanded)
+        self.expanded
     }
 
     /// Writes to the entry that was begun.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let Some(open) = &mut self.open else { return damaged("nothing was begun") };
-        open.crc.update(bytes);
-        open.entry.expanded += bytes.len() as u64;
-        if open.entry.expanded > SIZE_MAX {
-            return damaged(format!("a file has more than {SIZE_MAX} bytes"));
-        }
-        open.encoder.write_all(bytes)?;
-        self.out.append(open.encoder.get_mut());
-        Ok(())
-    }
-
-    /// Ends the entry that was begun, if one was.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
-        let Some(Open { mut entry, crc, mut encoder }) = self.open.take() else { return Ok(()) };
-        encoder.try_finish()?;
-        entry.compressed = encoder.total_out();
-        entry.crc = crc.sum();
-        self.out.append(encoder.get_mut());
-        let sizes = [entry.compressed, entry.expanded].map(|size| (size as u32).to_le_bytes());
-        self.put(&[&DESCRIPTOR.to_le_bytes(), &entry.crc.to_le_bytes(), &sizes[0], &sizes[1]]);
-        self.entries.push(entry);
-        Ok(())
-    }
-
-    /// Ends the archive.
-    pub(super) fn finish(&mut self) -> Result<(), Fault> {
-        self.end()?;
-        let start = self.offset();
-        if start > SIZE_MAX {
-            return damaged(format!("the data takes more than {SIZE_MAX} bytes: too much for one archive"));
-        }
-        let entries = std::mem::take(&mut self.entries);
-        let count = (entries.len() as u16).to_le_bytes();
-        for entry in entries {
-            let sizes =
-                [entry.compressed, entry.expanded, entry.offset].map(|size| (size as u32).to_le_bytes());
-            let length = (entry.name.len() as u16).to_le_bytes();
-            self.put(&[&DIRECTORY_HEADER.to_le_bytes(), &VERSION.to_le_bytes(), &head(DEFLATED)]);
-            self.put(&[&entry.crc.to_le_bytes(), &sizes[0], &sizes[1], &length, &[0; 12], &sizes[2]]);
-            self.put(&[entry.name.as_bytes()]);
-        }
-        let size = (self.offset() - start) as u32;
-        self.put(&[&END.to_le_bytes(), &[0; 4], &count, &count]);
-        self.put(&[&size.to_le_bytes(), &(start as u32).to_le_bytes(), &[0; 2]]);
+        self.zip.write_all(bytes)?;
+        self.expanded += bytes.len() as u64;
         Ok(())
     }
 
     /// Takes the bytes that were written since the last time.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        self.taken += self.out.len() as u64;
-        std::mem::take(&mut self.out)
+        self.sink.take()
     }
 
-    fn put(&mut self, parts: &[&[u8]]) {
-        parts.iter().for_each(|part| self.out.extend_from_slice(part));
+    /// Ends the archive: its last bytes.
+    pub(super) fn finish(self) -> Result<Vec<u8>, Fault> {
+        let Writer { zip, sink, .. } = self;
+        zip.finish().map_err(|error| fault("the archive", error))?;
+        fits(&sink, 0)?;
+        Ok(sink.take())
     }
-}
-
-/// Version, flags, method, time and date.
-fn head(method: u16) -> [u8; 10] {
-    let mut head = [0; 10];
-    for (place, word) in head.chunks_exact_mut(2).zip([VERSION, FLAGS, method, 0, DATE]) {
-        place.copy_from_slice(&word.to_le_bytes());
-    }
-    head
 }
 
 fn word(bytes: &[u8], at: usize) -> u16 {
@@ -187,67 +175,120 @@ fn double(bytes: &[u8], at: usize) -> u32 {
     u32::from(word(bytes, at)) | u32::from(word(bytes, at + 2)) << 16
 }
 
+/// Refuses a file whose directory is no plain one of bounded size, right before the end of the file.
+///
+/// <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>, 4.3.12 and 4.3.16.
+fn check_directory(file: &mut File) -> Result<(), Fault> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let Some(end_at) = length.checked_sub(END_BYTES) else {
+        return damaged("the file is no zip archive: it is too short for one");
+    };
+    let mut end = [0; END_BYTES as usize];
+    file.seek(SeekFrom::Start(end_at))?;
+    file.read_exact(&mut end)?;
+    if double(&end, 0) != END {
+        return damaged(
+            "the file is no whole zip archive: its last 22 bytes are not the end of one; it may have been cut off",
+        );
+    }
+    let (count, size, start) = (word(&end, 10), double(&end, 12), double(&end, 16));
+    let (size, start) = (u64::from(size), u64::from(start));
+    let in_parts = word(&end, 4) != 0 || word(&end, 6) != 0 || word(&end, 8) != count;
+    if in_parts || word(&end, 20) != 0 || start + size != end_at || start > SIZE_MAX {
+        return damaged("the zip archive is in parts, has a comment, or uses the extension for large files");
+    }
+    if usize::from(count) > ENTRIES_MAX || size > DIRECTORY_BYTES_MAX {
+        return damaged(format!(
+            "the zip archive has more than {ENTRIES_MAX} entries, or a directory of more than \
+             {DIRECTORY_BYTES_MAX} bytes"
+        ));
+    }
+    let mut directory = vec![0; size as usize];
+    file.seek(SeekFrom::Start(start))?;
+    file.read_exact(&mut directory)?;
+    let mut rest = directory.as_slice();
+    for _ in 0..count {
+        let header =
+            rest.get(..DIRECTORY_HEADER_BYTES).filter(|header| double(header, 0) == DIRECTORY_HEADER);
+        let Some(header) = header else { return damaged("the directory of the zip archive is damaged") };
+        let [name, extra, comment] = [28, 30, 32].map(|at| usize::from(word(header, at)));
+        if name > NAME_BYTES_MAX || extra > EXTRA_BYTES_MAX {
+            return damaged(format!(
+                "the zip archive has a name of more than {NAME_BYTES_MAX} bytes, or more than \
+                 {EXTRA_BYTES_MAX} bytes of extra fields of one entry"
+            ));
+        }
+        let Some(next) = rest.get(DIRECTORY_HEADER_BYTES + name + extra + comment..) else {
+            return damaged("the directory of the zip archive is cut off");
+        };
+        rest = next;
+    }
+    if !rest.is_empty() {
+        return damaged("the directory of the zip archive is longer than its entries");
+    }
+    Ok(())
+}
+
 /// An archive that is read. Its file must not change meanwhile.
 #[derive(Debug)]
 pub(super) struct Archive {
-    file: File,
+    zip: ZipArchive<BufReader<File>>,
+    /// In the order of their indices.
     entries: Vec<Entry>,
 }
 
 impl Archive {
     /// Reads the directory.
     pub(super) fn open(mut file: File) -> Result<Archive, Fault> {
-        let length = file.seek(SeekFrom::End(0))?;
-        let Some(end_at) = length.checked_sub(END_BYTES) else {
-            return damaged("the file is no zip archive: it is too short for one");
-        };
-        let mut end = [0; END_BYTES as usize];
-        file.seek(SeekFrom::Start(end_at))?;
-        file.read_exact(&mut end)?;
-        if double(&end, 0) != END {
+        check_directory(&mut file)?;
+        let whole = |error| fault("the zip archive", error);
+        // The directory is where its end says, and nowhere else.
+        let config = Config { archive_offset: ArchiveOffset::Known(0) };
+        let mut zip = ZipArchive::with_config(config, BufReader::new(file)).map_err(whole)?;
+        if zip.has_duplicate_names() {
+            return damaged("the zip archive has two entries of one name");
+        }
+        if zip.has_overlapping_entries().map_err(whole)? {
             return damaged(
-                "the file is no whole zip archive: its last 22 bytes are not the end of one; it may have been cut off",
+                "the zip archive has entries that share bytes with others, or with its directory",
             );
         }
-        let (count, size, start) = (word(&end, 10), double(&end, 12), double(&end, 16));
-        let (size, start) = (u64::from(size), u64::from(start));
-        let in_parts = word(&end, 4) != 0 || word(&end, 6) != 0 || word(&end, 8) != count;
-        if in_parts || word(&end, 20) != 0 || start + size != end_at {
-            return damaged(
-                "the zip archive is in parts, has a comment, or uses the extension for large files",
-            );
-        }
-        if usize::from(count) > ENTRIES_MAX || size > DIRECTORY_BYTES_MAX {
-            return damaged(format!(
-                "the zip archive has more than {ENTRIES_MAX} entries, or a directory of more than \
-                 {DIRECTORY_BYTES_MAX} bytes"
-            ));
-        }
-        let mut directory = vec![0; size as usize];
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(&mut directory)?;
-        let mut archive = Archive { file, entries: Vec::new() };
-        let (mut rest, mut names) = (directory.as_slice(), HashSet::new());
-        for _ in 0..count {
-            let (entry, next) = directory_entry(rest, start)?;
-            rest = next;
-            if !names.insert(entry.name.clone()) {
-                return damaged(format!("the zip archive has two entries named `{}`", entry.name));
+        let (metadata, mut entries) = (zip.metadata(), Vec::new());
+        for index in 0..metadata.len() {
+            let entry = metadata.entry(index).map_err(whole)?;
+            let name = match std::str::from_utf8(entry.name_raw()) {
+                Ok(text) if text.len() <= NAME_BYTES_MAX && !text.contains(char::is_control) => {
+                    text.to_owned()
+                }
+                _ => {
+                    return damaged(format!(
+                        "the zip archive has a name that is no text of at most {NAME_BYTES_MAX} bytes"
+                    ));
+                }
+            };
+            let method = entry.compression();
+            let known = matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated);
+            if !known || entry.encrypted() {
+                return damaged(format!(
+                    "`{name}` is encrypted, or compressed in another way than with deflate"
+                ));
+            }
+            if entry.size() > SIZE_MAX {
+                return damaged(format!("`{name}` uses the extension for large files"));
             }
             // Folders have no content.
-            if !entry.name.ends_with('/') {
-                archive.entries.push(entry);
+            if !name.ends_with('/') {
+                entries.push(Entry { name, expanded: entry.size(), index });
             }
         }
-        if !rest.is_empty() {
-            return damaged("the directory of the zip archive is longer than its entries");
-        }
-        Ok(archive)
+        Ok(Archive { zip, entries })
     }
 
     /// The entry of this name.
     pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.name == name)
+        let index = self.zip.index_for_name_raw(name.as_bytes())?;
+        let place = self.entries.binary_search_by_key(&index, |entry| entry.index).ok()?;
+        self.entries.get(place)
     }
 
     /// Every entry, in the order of the directory.
@@ -256,113 +297,49 @@ impl Archive {
     }
 
     /// The content of an entry.
-    pub(super) fn read(&self, entry: &Entry) -> Result<Content, Fault> {
-        let mut file = self.file.try_clone()?;
-        let mut local = [0; LOCAL_HEADER_BYTES];
-        file.seek(SeekFrom::Start(entry.offset))?;
-        let read = file.read_exact(&mut local);
-        if read.is_err() || double(&local, 0) != LOCAL_HEADER || word(&local, 8) != entry.method {
-            return damaged(format!("`{}` is not where the directory of the zip archive says", entry.name));
-        }
-        let skip = i64::from(word(&local, 26)) + i64::from(word(&local, 28));
-        file.seek(SeekFrom::Current(skip))?;
-        let data = BufReader::with_capacity(32 << 10, file.take(entry.compressed));
-        let source: Box<dyn Read + Send> =
-            if entry.method == DEFLATED { Box::new(DeflateDecoder::new(data)) } else { Box::new(data) };
-        let checked = Checked { source, crc: Crc::new(), count: 0, entry: entry.clone() };
-        Ok(Content { lines: BufReader::with_capacity(64 << 10, checked), number: 0 })
+    pub(super) fn read(&mut self, entry: &Entry) -> Result<Content<'_>, Fault> {
+        let what = format!("`{}`", entry.name);
+        // Both headers of an entry must agree, so that no two programs read two archives out of one file.
+        let options = ZipReadOptions::new().enforce_header_consistency(true);
+        let file =
+            self.zip.by_index_with_options(entry.index, options).map_err(|error| fault(&what, error))?;
+        let lines = BufReader::with_capacity(64 << 10, file);
+        Ok(Content { lines, what, number: 0, left: entry.expanded })
     }
-}
-
-/// One entry of a directory whose archive's entries lie before `end`, and the rest of the directory.
-fn directory_entry(bytes: &[u8], end: u64) -> Result<(Entry, &[u8]), Fault> {
-    let whole = bytes.split_at_checked(DIRECTORY_HEADER_BYTES);
-    let Some((header, rest)) = whole.filter(|(header, _)| double(header, 0) == DIRECTORY_HEADER) else {
-        return damaged("the directory of the zip archive is damaged");
-    };
-    let (name, extra, comment) = (word(header, 28), word(header, 30), word(header, 32));
-    let split = rest.split_at_checked(usize::from(name));
-    let (name, rest) =
-        split.ok_or_else(|| Fault::Archive("the directory of the zip archive is cut off".into()))?;
-    let Some(rest) = rest.get(usize::from(extra) + usize::from(comment)..) else {
-        return damaged("the directory of the zip archive is cut off");
-    };
-    let name = match std::str::from_utf8(name) {
-        Ok(text) if text.len() <= NAME_BYTES_MAX && !text.contains(char::is_control) => text.to_owned(),
-        _ => {
-            return damaged(format!(
-                "the zip archive has a name that is no text of at most {NAME_BYTES_MAX} bytes"
-            ));
-        }
-    };
-    let method = word(header, 10);
-    if !matches!(method, STORED | DEFLATED) || word(header, 8) & ENCRYPTED != 0 {
-        return damaged(format!("`{name}` is encrypted, or compressed in another way than with deflate"));
-    }
-    let entry = Entry {
-        expanded: u64::from(double(header, 24)),
-        method,
-        crc: double(header, 16),
-        compressed: u64::from(double(header, 20)),
-        offset: u64::from(double(header, 42)),
-        name,
-    };
-    let fits = entry.offset.saturating_add(LOCAL_HEADER_BYTES as u64).saturating_add(entry.compressed) <= end;
-    if !fits || entry.expanded > SIZE_MAX {
-        return damaged(format!("`{}` is not where the directory of the zip archive says", entry.name));
-    }
-    Ok((entry, rest))
 }
 
 /// What an entry holds. At its end length and checksum have been compared.
-pub(super) struct Content {
-    lines: BufReader<Checked>,
+pub(super) struct Content<'a> {
+    lines: BufReader<ZipFile<'a, BufReader<File>>>,
+    /// The entry, in a sentence.
+    what: String,
     /// Lines that were read.
     number: u64,
+    /// Bytes that are to come, as the archive says; the crate lets no more pass.
+    left: u64,
 }
 
-struct Checked {
-    source: Box<dyn Read + Send>,
-    crc: Crc,
-    count: u64,
-    entry: Entry,
-}
-
-impl Read for Checked {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let invalid = |detail: String| std::io::Error::new(ErrorKind::InvalidData, detail);
-        let name = &self.entry.name;
-        let read = self.source.read(buffer).map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                invalid(format!("`{name}` cannot be expanded: its compressed data are damaged"))
-            }
-            _ => error,
-        })?;
-        self.crc.update(&buffer[..read]);
-        self.count += read as u64;
-        let whole = self.count == self.entry.expanded && self.crc.sum() == self.entry.crc;
-        if self.count > self.entry.expanded || (read == 0 && !buffer.is_empty() && !whole) {
-            return Err(invalid(format!(
-                "`{name}` is damaged: its length or checksum is not what the archive says"
-            )));
+impl Content<'_> {
+    /// Takes account of what was read, and of the end when that was nothing.
+    fn count(&mut self, read: std::io::Result<usize>) -> Result<usize, Fault> {
+        let read = read.map_err(|error| fault(&self.what, ZipError::Io(error)))?;
+        self.left = self.left.saturating_sub(read as u64);
+        if read == 0 && self.left > 0 {
+            return damaged(format!("{} is damaged: it is shorter than the archive says", self.what));
         }
         Ok(read)
     }
-}
 
-impl Content {
     /// The next line, without its end; `None` at the end.
     ///
     /// Fails when it has more than `bytes_max` bytes.
     pub(super) fn line(&mut self, bytes_max: usize) -> Result<Option<Vec<u8>>, Fault> {
         let mut line = Vec::new();
         let read = (&mut self.lines).take(bytes_max as u64 + 1).read_until(b'\n', &mut line);
-        match read {
-            Ok(0) => return Ok(None),
-            Ok(_) => self.number += 1,
-            Err(error) if error.kind() == ErrorKind::InvalidData => return damaged(error.to_string()),
-            Err(error) => return Err(error.into()),
+        if self.count(read)? == 0 {
+            return Ok(None);
         }
+        self.number += 1;
         if line.last() == Some(&b'\n') {
             line.pop();
         } else if line.len() > bytes_max {
@@ -379,17 +356,19 @@ impl Content {
     /// Everything, when it is at most `bytes_max` bytes.
     pub(super) fn whole(mut self, bytes_max: usize) -> Result<Vec<u8>, Fault> {
         let mut whole = Vec::new();
-        match (&mut self.lines).take(bytes_max as u64 + 1).read_to_end(&mut whole) {
-            Ok(_) if whole.len() > bytes_max => damaged(format!("it has more than {bytes_max} bytes")),
-            Ok(_) => Ok(whole),
-            Err(error) if error.kind() == ErrorKind::InvalidData => damaged(error.to_string()),
-            Err(error) => Err(error.into()),
+        let read = (&mut self.lines).take(bytes_max as u64 + 1).read_to_end(&mut whole);
+        if self.count(read)? > bytes_max {
+            return damaged(format!("it has more than {bytes_max} bytes"));
         }
+        self.count(Ok(0))?;
+        Ok(whole)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -408,7 +387,7 @@ mod tests {
     }
 
     fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
-        let (mut writer, mut bytes) = (Writer::default(), Vec::new());
+        let (mut writer, mut bytes) = (Writer::new(), Vec::new());
         for (name, content) in files {
             writer.begin(name).unwrap();
             for part in content.chunks(1000) {
@@ -416,15 +395,18 @@ mod tests {
                 bytes.append(&mut writer.take());
             }
         }
-        writer.finish().unwrap();
-        bytes.append(&mut writer.take());
+        bytes.append(&mut writer.finish().unwrap());
         bytes
     }
 
     fn read_all(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Fault> {
-        let archive = Archive::open(file(bytes))?;
-        let read = |entry: &Entry| Ok((entry.name.clone(), archive.read(entry)?.whole(1 << 20)?));
-        archive.entries().iter().map(read).collect()
+        let mut archive = Archive::open(file(bytes))?;
+        let entries = archive.entries().to_vec();
+        let read = |entry: Entry| {
+            let content = archive.read(&entry)?.whole(1 << 20)?;
+            Ok((entry.name, content))
+        };
+        entries.into_iter().map(read).collect()
     }
 
     #[test]
@@ -450,13 +432,15 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_is_refused() {
         let bytes = archive(&[("a", b"1234\n\n12345\n1")]);
-        let archive = Archive::open(file(&bytes)).unwrap();
-        let mut content = archive.read(&archive.entries()[0]).unwrap();
+        let mut archive = Archive::open(file(&bytes)).unwrap();
+        let entry = archive.entries()[0].clone();
+        let mut content = archive.read(&entry).unwrap();
         assert_eq!(content.line(4).unwrap(), Some(b"1234".to_vec()));
         assert_eq!(content.line(4).unwrap(), Some(Vec::new()));
         let problem = content.line(4).unwrap_err().to_string();
         assert!(problem.contains("line 3") && problem.contains("4 bytes"), "{problem}");
-        let mut content = archive.read(&archive.entries()[0]).unwrap();
+        drop(content);
+        let mut content = archive.read(&entry).unwrap();
         let lines: Vec<_> = std::iter::from_fn(|| content.line(5).unwrap()).collect();
         assert_eq!(lines, [b"1234".to_vec(), Vec::new(), b"12345".to_vec(), b"1".to_vec()]);
         assert_eq!(content.number(), 4);
@@ -469,9 +453,60 @@ mod tests {
         // The directory says that it has one byte.
         let at = bytes.len() - 22 - 1 - 46 + 24;
         bytes[at..at + 4].copy_from_slice(&1_u32.to_le_bytes());
-        let archive = Archive::open(file(&bytes)).unwrap();
-        assert_eq!(archive.entries()[0].expanded, 1);
-        let problem = archive.read(&archive.entries()[0]).unwrap().whole(1 << 30).unwrap_err().to_string();
+        let mut archive = Archive::open(file(&bytes)).unwrap();
+        let entry = archive.entries()[0].clone();
+        assert_eq!(entry.expanded, 1);
+        let problem =
+            archive.read(&entry).and_then(|content| content.whole(1 << 30)).unwrap_err().to_string();
+        assert!(problem.contains("is damaged"), "{problem}");
+    }
+
+    #[test]
+    fn one_kind_of_archive_is_taken() {
+        let whole = archive(&[("a", b"first"), ("b", b"second")]);
+        let end = whole.len() - 22;
+        // The headers of the directory, whose names have one byte.
+        let (first, second) = (end - 2 * 47, end - 47);
+        #[track_caller]
+        fn check(whole: &[u8], changes: &[(usize, &[u8])], expected: &str) {
+            let mut changed = whole.to_vec();
+            for (at, bytes) in changes {
+                changed[*at..*at + bytes.len()].copy_from_slice(bytes);
+            }
+            let problem = read_all(&changed).unwrap_err().to_string();
+            assert!(problem.contains(expected), "{problem}");
+        }
+        assert_eq!(read_all(&whole).unwrap().len(), 2);
+        let encrypted = [whole[first + 8] | 1];
+        check(&whole, &[(first + 8, &encrypted), (6, &encrypted)], "`a` is encrypted");
+        check(&whole, &[(first + 10, &[12]), (8, &[12])], "compressed in another way");
+        check(&whole, &[(first + 46, b"b")], "two entries");
+        check(&whole, &[(first + 46, b"\n")], "no text");
+        check(&whole, &[(first + 46, b"c")], "`c` is damaged");
+        check(&whole, &[(second + 42, &[0; 4])], "share bytes");
+        check(&whole, &[(second + 20, &[200])], "share bytes");
+        check(&whole, &[(first + 30, &[200])], "extra fields");
+        check(&whole, &[(first + 29, &[3])], "a name of more than 512 bytes");
+        check(&whole, &[(first + 32, &[47])], "is damaged");
+        check(&whole, &[(end + 8, &[1, 0, 1, 0])], "longer than its entries");
+        check(&whole, &[(end + 8, &[3, 0, 3, 0])], "is damaged");
+        check(&whole, &[(end + 8, &[0xff; 4])], "more than 30000 entries");
+        check(&whole, &[(end + 16, &[0xff; 4])], "extension for large files");
+        check(&whole, &[(end + 4, &[1])], "in parts");
+        check(&whole, &[(end + 20, &[1])], "has a comment");
+        // An end that is no longer the last one counts for nothing.
+        check(&[&whole, &whole[end..]].concat(), &[], "extension for large files");
+    }
+
+    #[test]
+    fn an_entry_is_no_shorter_than_it_says() {
+        let mut bytes = archive(&[("a", b"text\n")]);
+        let size = bytes.len() - 22 - 47 + 24;
+        bytes[size] += 1;
+        // The descriptor behind the data agrees.
+        let descriptor = bytes.len() - 22 - 47 - 4;
+        bytes[descriptor] += 1;
+        let problem = read_all(&bytes).unwrap_err().to_string();
         assert!(problem.contains("is damaged"), "{problem}");
     }
 

@@ -36,7 +36,7 @@ struct Open {
 
 impl Packer {
     fn new(service: &'static str) -> Packer {
-        let (archive, file_bytes_max) = (Writer::default(), FILE_BYTES_MAX);
+        let (archive, file_bytes_max) = (Writer::new(), FILE_BYTES_MAX);
         Packer { service, archive, files: Vec::new(), open: None, file_bytes_max }
     }
 
@@ -86,30 +86,24 @@ impl Packer {
         }
     }
 
-    /// Ends the archive with its manifest.
-    fn finish(&mut self, mut manifest: Manifest) -> Result<(), Error> {
+    /// Ends the archive with its manifest: its last bytes.
+    fn finish(mut self, mut manifest: Manifest) -> Result<Bytes, Error> {
         self.end();
-        manifest.files = std::mem::take(&mut self.files);
+        manifest.files = self.files;
         let failed = |error| Error::internal("packing user data", error);
         let text = serde_json::to_vec_pretty(&manifest)
             .map_err(|error| Error::internal("writing a manifest", error))?;
         self.archive.begin(manifest::NAME).map_err(failed)?;
         self.archive.write(&text).map_err(failed)?;
-        self.archive.finish().map_err(|error| Error::internal("packing user data", error))
+        self.archive.finish().map(Bytes::from).map_err(failed)
     }
 }
 
-/// Does the packing, which computes much, on a thread for that; answers the bytes that came of it.
-async fn pack(
-    mut packer: Packer,
-    work: impl FnOnce(&mut Packer) -> Result<(), Error> + Send + 'static,
-) -> Result<(Packer, Bytes), Error> {
-    let pack = move || {
-        work(&mut packer)?;
-        let bytes = packer.archive.take().into();
-        Ok((packer, bytes))
-    };
-    let packed = tokio::task::spawn_blocking(pack).await;
+/// Does the packing, which computes much, on a thread for that.
+async fn pack<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let packed = tokio::task::spawn_blocking(work).await;
     packed.map_err(|error| Error::internal("packing user data", error))?
 }
 
@@ -130,10 +124,14 @@ pub(super) async fn run(cx: Arc<Cx>, data: Data, step: Step) -> Result<Ended, Er
                 step.add(chunk.lines.len() as u64);
                 if !chunk.lines.is_empty() {
                     let of = namespace.clone();
-                    let (packed, bytes) =
-                        pack(packer, move |packer| packer.lines(&of, model.name, &chunk)).await?;
+                    let work = move || {
+                        packer.lines(&of, model.name, &chunk)?;
+                        let bytes = packer.archive.take();
+                        Ok((packer, bytes))
+                    };
+                    let (packed, bytes) = pack(work).await?;
                     packer = packed;
-                    file = file.write(bytes).await.map_err(file_failed)?;
+                    file = file.write(bytes.into()).await.map_err(file_failed)?;
                 }
                 if told.elapsed() > PROGRESS {
                     told = Instant::now();
@@ -153,7 +151,7 @@ pub(super) async fn run(cx: Arc<Cx>, data: Data, step: Step) -> Result<Ended, Er
         created_at: cx.now.0,
         files: Vec::new(),
     };
-    let (_, bytes) = pack(packer, move |packer| packer.finish(manifest)).await?;
+    let bytes = pack(move || packer.finish(manifest)).await?;
     file = file.write(bytes).await.map_err(file_failed)?;
     // A node whose lease ended must not replace the file of the one that took over.
     cx.core.store.write(move |tx: &mut Tx<'_>| step.advance(tx)).await?;

@@ -8,6 +8,7 @@ use hiroba_api::contract::Fields;
 use hiroba_api::error::ApiError;
 use hiroba_store::{Tx, params};
 use serde_json::Value;
+use tokio::sync::mpsc::{self, Sender};
 
 use super::archive::{Archive, Content, Entry, Fault};
 use super::log::Log;
@@ -127,10 +128,11 @@ async fn take(
         "file of {bytes} bytes: dump of player `{}` of owner `{}` in region `{}`, made at {}",
         manifest.user_id, manifest.owner_id, manifest.region, manifest.created_at
     ));
-    let Checked { archive, files } = checked;
+    let Checked { mut archive, files } = checked;
     for (info, entry, model) in files {
-        let content = archive.read(&entry)?;
-        let taken = apply(cx, data, step, content, (&info, model), log).await.map_err(Refusal::Failed)?;
+        let applied = apply(cx, data, step, (archive, entry), (&info, model), log).await;
+        let (taken, rest) = applied.map_err(Refusal::Failed)?;
+        archive = rest;
         log.line(&format!("{}: {} entries: {taken}", info.name, info.entries));
     }
     log.line("done");
@@ -139,11 +141,11 @@ async fn take(
 
 /// Reads the archive from its beginning to its end, and changes nothing.
 fn check(cx: &Cx, data: Data, step: &Step, file: File) -> Result<(Manifest, Checked), Refusal> {
-    let archive = Archive::open(file)?;
-    let Some(entry) = archive.entry(manifest::NAME) else {
+    let mut archive = Archive::open(file)?;
+    let Some(entry) = archive.entry(manifest::NAME).cloned() else {
         return refuse(format!("the archive has no `{}`: it is no dump of this server", manifest::NAME));
     };
-    let text = match archive.read(entry)?.whole(manifest::BYTES_MAX) {
+    let text = match archive.read(&entry)?.whole(manifest::BYTES_MAX) {
         Err(Fault::Archive(problem)) => return refuse(format!("`{}`: {problem}", manifest::NAME)),
         read => read?,
     };
@@ -182,7 +184,7 @@ fn check(cx: &Cx, data: Data, step: &Step, file: File) -> Result<(Manifest, Chec
     step.total(manifest.files.iter().fold(0_u64, |total, file| total.saturating_add(file.entries)));
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     for info in &manifest.files {
-        let Some(entry) = archive.entry(&info.name) else {
+        let Some(entry) = archive.entry(&info.name).cloned() else {
             problems.push(format!("`{:.200}` is named by `{}` but not there", info.name, manifest::NAME));
             continue;
         };
@@ -190,8 +192,8 @@ fn check(cx: &Cx, data: Data, step: &Step, file: File) -> Result<(Manifest, Chec
             problems.push(format!("{}: this service has no model `{:.40}`", info.name, info.model));
             continue;
         };
-        match check_file(cx, step, &archive, (info, entry, model)) {
-            Ok(()) => files.push((info.clone(), entry.clone(), model)),
+        match check_file(cx, step, &mut archive, (info, &entry, model)) {
+            Ok(()) => files.push((info.clone(), entry, model)),
             Err(Refusal::Problems(more)) => problems.extend(more),
             Err(failed) => return Err(failed),
         }
@@ -214,7 +216,7 @@ fn check(cx: &Cx, data: Data, step: &Step, file: File) -> Result<(Manifest, Chec
 fn check_file(
     cx: &Cx,
     step: &Step,
-    archive: &Archive,
+    archive: &mut Archive,
     (info, entry, model): (&FileInfo, &Entry, &Model),
 ) -> Result<(), Refusal> {
     let (mut problems, mut hash, mut bytes) = (Vec::new(), digest::Context::new(&digest::SHA256), 0);
@@ -272,12 +274,23 @@ fn parse(line: &[u8]) -> Result<Fields, String> {
 
 /// Some lines of a file, and the number of the first.
 struct Batch {
-    content: Content,
     first: u64,
     lines: Vec<Fields>,
 }
 
-fn batch(mut content: Content) -> Result<Batch, Error> {
+/// Reads a file of an archive, until nobody takes more of it.
+fn read(archive: &mut Archive, entry: &Entry, batches: &Sender<Batch>) -> Result<(), Error> {
+    let failed = |fault| Error::internal("reading user data", fault);
+    let mut content = archive.read(entry).map_err(failed)?;
+    loop {
+        let batch = batch(&mut content)?;
+        if batch.lines.is_empty() || batches.blocking_send(batch).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn batch(content: &mut Content<'_>) -> Result<Batch, Error> {
     let (first, mut lines, mut bytes) = (content.number() + 1, Vec::new(), 0);
     while lines.len() < BATCH_LINES && bytes < BATCH_BYTES {
         let line =
@@ -287,7 +300,7 @@ fn batch(mut content: Content) -> Result<Batch, Error> {
         // It was checked before, and the file is this task's own.
         lines.push(parse(&line).map_err(|problem| Error::internal("reading user data", problem))?);
     }
-    Ok(Batch { content, first, lines })
+    Ok(Batch { first, lines })
 }
 
 /// How many entries of a file were taken in.
@@ -305,23 +318,21 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// Takes a file's lines in, some in one transaction.
+/// Takes a file's lines in, some in one transaction; gives the archive back.
 async fn apply(
     cx: &Arc<Cx>,
     data: Data,
     step: &Step,
-    mut content: Content,
+    (mut archive, entry): (Archive, Entry),
     (info, model): (&FileInfo, &'static Model),
     log: &mut Log,
-) -> Result<Counts, Error> {
+) -> Result<(Counts, Archive), Error> {
     let mut counts = Counts::default();
-    loop {
+    // A file is read on one thread from its beginning to its end, which waits for the transactions.
+    let (sender, mut batches) = mpsc::channel(1);
+    let reading = tokio::task::spawn_blocking(move || read(&mut archive, &entry, &sender).map(|()| archive));
+    while let Some(Batch { first, lines }) = batches.recv().await {
         step.goes_on()?;
-        let Batch { content: rest, first, lines } = blocking(move || batch(content)).await??;
-        content = rest;
-        if lines.is_empty() {
-            return Ok(counts);
-        }
         let (taking, advancing, namespace) = (Arc::clone(cx), step.clone(), info.namespace_name.clone());
         let count = lines.len() as u64;
         let take = move |tx: &mut Tx<'_>| {
@@ -343,7 +354,7 @@ async fn apply(
             let left = info.entries.saturating_sub(first - 1);
             step.add(left);
             counts.left += left;
-            return Ok(counts);
+            break;
         };
         for (number, taken) in (first..).zip(taken) {
             match taken {
@@ -357,4 +368,7 @@ async fn apply(
         }
         step.add(count);
     }
+    drop(batches);
+    let archive = reading.await.map_err(|error| Error::internal("reading user data", error))??;
+    Ok((counts, archive))
 }
