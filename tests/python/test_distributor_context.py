@@ -10,7 +10,7 @@ from gs2.distributor import Config, DistributeResource
 from harness import operations
 from harness.chat import Member, hook
 from harness.environment import unique
-from harness.jobs import Queue
+from harness.jobs import ECHO, Queue
 from harness.sdk import BadRequest, NotFound
 from harness.transactions import (
     ATOMIC, NO_NAMESPACE, NOT_PROVEN, Sheet, action, changed, config, consume_action, fund, invoke, statuses, verify_action)
@@ -73,9 +73,9 @@ class TestValues:
         return request
 
     def test_replaced_dt03(self, market, desk, purse):
-        request = {"propertyId": "#{what}-#{number}-#{what}", "#{what}": "#{userId}", "n": [{"a": "#{number}"}]}
+        request = {"propertyId": "#{what}-#{number}-#{what}", "x": "#{userId}", "n": [{"a": "#{number}"}]}
         assert self.named(market, desk, purse, request, what="sword", number="7") == {
-            "propertyId": "sword-7-sword", "sword": purse.user, "n": [{"a": "7"}]}
+            "propertyId": "sword-7-sword", "x": purse.user, "n": [{"a": "7"}]}
 
     def test_unknown_ones_stay_dt03(self, market, desk, purse):
         request = {"a": "#{nothing}", "b": "#{", "c": "#", "d": "#{}", "e": "{what}", "f": "$#{what}}", "g": "#{ what }"}
@@ -103,6 +103,25 @@ class TestValues:
         stack = desk.set(what=value)
         answer = market.make(purse, acquire=[action("Gs2Lock:LockByUserId", '{"n":#{what}}')], context_stack=stack)
         assert answer["code"] == 400 or statuses(answer["transactionResult"]) == ([], [], [400])
+
+    @pytest.mark.parametrize("value, seen", [
+        ("5", {"n": 5}), ("true", {"n": True}), ('1,"admin":true', None), ('"text"', None), ("x", None), ("", None)])
+    def test_numbers_in_nested_json_dt03(self, market, sdk, purse, value, seen):
+        """DT-03: also there only a number or a truth value takes a place without quotes."""
+        stack = Desk(sdk, purse.user).set(what=value)
+        given = action("Gs2Script:InvokeScript", scriptId=market.scripts.store(ECHO), userId="#{userId}",
+                       args='{"n":#{what}}')
+        answer = market.make(purse, acquire=[given], context_stack=stack)
+        if seen is None:
+            assert answer["code"] == 400 or statuses(answer["transactionResult"]) == ([], [], [400])
+        else:
+            invoked = json.loads(answer["transactionResult"]["acquireResults"][0]["acquireResult"])
+            assert json.loads(invoked["result"]) == seen
+
+    def test_names_of_members_dt03(self, market, desk, purse):
+        """DT-03: a value is a value; nobody names members with it."""
+        request = {"#{what}": "x"}
+        assert self.named(market, desk, purse, request, what="ttl") == request
 
     @pytest.mark.parametrize("value", ['x","admin":true,"y":"', 'a"b', "a\\", "\\\"", "あ\n", "plain"])
     def test_nested_json_dt03(self, shop, sdk, value):

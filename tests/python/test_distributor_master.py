@@ -145,8 +145,8 @@ class TestDraft:
 
     def test_long_lists_n07(self, models):
         """N-07: a page may be shorter than its limit, and the pages together have everything."""
-        ids = [f"grn:{number}:" + "あ" * 1000 for number in range(300)]
-        for number in range(12):
+        ids = [f"grn:{number}:" + "あ" * 1000 for number in range(200)]
+        for number in range(6):
             models.create(f"m{number:02}", white_list_target_ids=ids)
         seen, token = [], None
         while True:
@@ -155,7 +155,7 @@ class TestDraft:
             token = page.next_page_token
             if token is None:
                 break
-        assert [item.name for item in seen] == [f"m{number:02}" for number in range(12)]
+        assert [item.name for item in seen] == [f"m{number:02}" for number in range(6)]
         assert all(item.white_list_target_ids == ids for item in seen)
 
     def test_everything_wrong_e14(self, models):

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hiroba_store::Tx;
 
-use super::task::{Ended, Step};
+use super::task::{Ended, Step, patiently};
 use super::{Data, Place, namespace_after};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -25,7 +25,7 @@ pub(super) async fn run(cx: Arc<Cx>, data: Data, step: Step) -> Result<Ended, Er
                     let at = Place { namespace: &of, user: &advancing.which.user };
                     (model.clean)(tx, &cleaning, at, &place)
                 };
-                let cleaned = cx.core.store.write(clean).await?;
+                let cleaned = patiently(&cx.core.store, clean).await?;
                 step.add(cleaned.removed);
                 after = cleaned.next;
             }

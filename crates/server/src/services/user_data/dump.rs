@@ -9,7 +9,7 @@ use hiroba_store::Tx;
 
 use super::archive::Writer;
 use super::manifest::{self, FileInfo, Manifest, file_name};
-use super::task::{Ended, Step};
+use super::task::{Ended, Step, patiently};
 use super::{Chunk, Data, file_failed, namespace_after, read_chunk};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -136,7 +136,7 @@ pub(super) async fn run(cx: Arc<Cx>, data: Data, step: Step) -> Result<Ended, Er
                 if told.elapsed() > PROGRESS {
                     told = Instant::now();
                     let telling = step.clone();
-                    cx.core.store.write(move |tx: &mut Tx<'_>| telling.advance(tx)).await?;
+                    patiently(&cx.core.store, move |tx: &mut Tx<'_>| telling.advance(tx)).await?;
                 }
             }
         }
@@ -154,7 +154,7 @@ pub(super) async fn run(cx: Arc<Cx>, data: Data, step: Step) -> Result<Ended, Er
     let bytes = pack(move || packer.finish(manifest)).await?;
     file = file.write(bytes).await.map_err(file_failed)?;
     // A node whose lease ended must not replace the file of the one that took over.
-    cx.core.store.write(move |tx: &mut Tx<'_>| step.advance(tx)).await?;
+    patiently(&cx.core.store, move |tx: &mut Tx<'_>| step.advance(tx)).await?;
     file.finish().await.map_err(file_failed)?;
     Ok(Ended::Done)
 }

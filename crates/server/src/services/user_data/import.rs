@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, Sender};
 use super::archive::{Archive, Content, Entry, Fault};
 use super::log::Log;
 use super::manifest::{self, FileInfo, Manifest};
-use super::task::{Ended, Step, upload_file};
+use super::task::{Ended, Step, patiently, upload_file};
 use super::{Data, MODEL, Model, Place, Taken, file_failed};
 use crate::cx::Cx;
 use crate::error::Error;
@@ -346,7 +346,7 @@ async fn apply(
             let place = Place { namespace: &namespace, user: &advancing.which.user };
             (model.import)(tx, &taking, place, &lines).map(Some)
         };
-        let Some(taken) = cx.core.store.write(take).await? else {
+        let Some(taken) = patiently(&cx.core.store, take).await? else {
             log.line(&format!(
                 "{}: left out, since there is no namespace `{}`",
                 info.name, info.namespace_name

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use hiroba_api::contract::{Service, UnixMillis};
 use hiroba_api::error::ApiError;
 use hiroba_api::names::UserId;
-use hiroba_store::{Row, StoreError, Tx, params};
+use hiroba_store::{Row, Store, StoreError, Tx, params};
 use parking_lot::{Condvar, Mutex};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -332,6 +333,25 @@ fn unknown_token(service: &Service) -> Error {
 
 fn stopping() -> Error {
     StoreError::Unavailable("the server is stopping".to_owned()).into()
+}
+
+/// How often a transaction of a task is begun anew that others kept from committing, and the time between.
+const PATIENCE: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs a transaction of a task, again when PostgreSQL has refused it for the sake of others too often: a task has time.
+pub(super) async fn patiently<T, F>(store: &Store, transaction: F) -> Result<T, Error>
+where
+    F: FnMut(&mut Tx<'_>) -> Result<T, Error> + Clone + Send + 'static,
+    T: Send + 'static,
+{
+    for _ in 0..PATIENCE {
+        match store.write(transaction.clone()).await {
+            Err(Error::Store(StoreError::RetryExhausted { .. })) => tokio::time::sleep(PAUSE).await,
+            written => return written,
+        }
+    }
+    store.write(transaction).await
 }
 
 impl Step {
