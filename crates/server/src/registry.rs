@@ -79,6 +79,7 @@ pub(crate) type NamespaceHandler<O, N> =
     fn(&mut Tx<'_>, &Cx, &O, &N) -> Result<<O as Operation>::Answer, Error>;
 
 /// A handler that does its work in a transaction that others have begun.
+pub(crate) type WithinHandler<O> = fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<<O as Operation>::Answer, Error>;
 type Within<O> =
     Box<dyn Fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<<O as Operation>::Answer, Error> + Send + Sync>;
 
@@ -152,10 +153,15 @@ impl<O: Operation> AnyHandler for Handler<O> {
     }
 
     fn within(&self, tx: &mut Tx<'_>, call: Call) -> Option<Result<String, Error>> {
-        let within: &dyn Fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<O::Answer, Error> = match self {
-            Handler::Read(handler) | Handler::Write(handler) => &|tx, cx, request| handler(tx, cx, request),
-            Handler::Call(_, within) | Handler::Whole(_, within) => within.as_ref()?,
+        let within = |tx: &mut Tx<'_>, cx: &Arc<Cx>, request: &O| match self {
+            Handler::Read(handler) | Handler::Write(handler) => Some(handler(tx, cx, request)),
+            Handler::Call(_, within) | Handler::Whole(_, within) => {
+                within.as_ref().map(|within| within(tx, cx, request))
+            }
         };
+        if let Handler::Call(_, None) | Handler::Whole(_, None) = self {
+            return None;
+        }
         let Ok(request) = call.request.into_any().downcast::<Request<O>>() else {
             return Some(Err(Error::Internal("the request belongs to another operation".to_owned())));
         };
@@ -165,7 +171,10 @@ impl<O: Operation> AnyHandler for Handler<O> {
             {
                 return Ok(kept);
             }
-            let answer = with_metadata(&call.cx, json(&within(tx, &call.cx, &request.0)?)?);
+            let Some(answer) = within(tx, &call.cx, &request.0) else {
+                return Err(Error::Internal("the operation cannot be part of a transaction".to_owned()));
+            };
+            let answer = with_metadata(&call.cx, json(&answer?)?);
             if let Some(avoider) = &call.avoider {
                 avoider.keep(tx, &call.cx, &answer)?;
             }
@@ -367,7 +376,7 @@ impl Registry {
     pub(crate) fn call_or_within<O: Operation, F>(
         &mut self,
         handler: fn(Arc<Cx>, Arc<O>) -> F,
-        within: fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<O::Answer, Error>,
+        within: WithinHandler<O>,
     ) where
         F: Future<Output = Result<O::Answer, Error>> + Send + 'static,
     {

@@ -45,7 +45,7 @@ impl Mode {
                 // Needs the one before it (BEHAVIOUR DT-31, DT-32).
                 atomic: setting.enable_auto_run && setting.enable_atomic_commit,
                 later: setting.enable_auto_run
-                    && !(setting.enable_atomic_commit && !setting.transaction_use_distributor),
+                    && (!setting.enable_atomic_commit || setting.transaction_use_distributor),
                 acquire_by_jobs: setting.acquire_action_use_job_queue,
                 distributor_id: text(&setting.distributor_namespace_id),
                 key_id: text(&setting.key_id),
