@@ -129,9 +129,14 @@ fn in_json<'v>(text: &str, value: &impl Fn(&str) -> Option<&'v str>) -> Option<S
 fn in_texts<'v>(json: &mut Value, value: &impl Fn(&str) -> Option<&'v str>) {
     match json {
         Value::String(text) if text.contains("#{") => {
-            let is_json = text.trim_start().starts_with(['{', '[']);
-            let inner = if is_json { in_json(text, value) } else { None };
-            *text = inner.unwrap_or_else(|| spliced(text, |_, name| value(name).map(str::to_owned)));
+            if text.trim_start().starts_with(['{', '[']) {
+                // What is no JSON yet must not become JSON by a value.
+                if let Some(inner) = in_json(text, value) {
+                    *text = inner;
+                }
+            } else {
+                *text = spliced(text, |_, name| value(name).map(str::to_owned));
+            }
         }
         Value::Array(elements) => elements.iter_mut().for_each(|element| in_texts(element, value)),
         Value::Object(members) => members.values_mut().for_each(|member| in_texts(member, value)),
@@ -317,6 +322,11 @@ mod tests {
         assert_eq!(replaced(r##"{"a":#{evil}}"##), r##"{"a":#{evil}}"##);
         let read: Value = serde_json::from_str(&replaced(r##"{"a":"\"#{evil}"}"##)).unwrap();
         assert_eq!(read, serde_json::json!({ "a": "\"1,\"userId\":\"other\"" }));
+        for request in
+            [r##"{"args":"{\"n\":#{evil}}"}"##, r##"{"args":"{\"n\":#{evil},\"m\":\"#{name}\"}"}"##]
+        {
+            assert_eq!(replaced(request), request);
+        }
         // In a JSON text within a text, at any depth.
         let deepest = serde_json::json!({ "name": "#{inner}" }).to_string();
         let deeper = serde_json::json!([{ "args": deepest }]).to_string();
