@@ -9,8 +9,6 @@ use std::process::{Command, Stdio};
 pub(crate) fn run() -> Result<bool> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    // Within the workspace, so that all it shares with the line above is not built anew.
-    cargo(&["clippy", "--workspace", "--all-targets", "--features", "hiroba/otel", "--", "-D", "warnings"])?;
     let deny = Command::new(project::cargo()).args(["deny", "--version"]).stdout(Stdio::null()).status();
     if !deny.is_ok_and(|status| status.success()) {
         bail!("cargo-deny is missing; .ci/run shows how it is installed");
