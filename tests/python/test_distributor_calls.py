@@ -76,7 +76,8 @@ class TestDistribute:
     def test_player_dt03(self, any_give, purse, market):
         """DT-03: `#{userId}` and whoever is not named are the player who gets it."""
         for fields in ({}, {"userId": "#{userId}"}, {"userId": None}):
-            any_give(action("Gs2Lock:LockByUserId", namespaceName=market.lock, propertyId="sword", transactionId="t", **fields))
+            any_give(action(
+                "Gs2Lock:LockByUserId", namespaceName=market.lock, propertyId="sword", transactionId="t", **fields))
         assert purse.count("sword") == 3
 
     def test_scripts_and_jobs_j16_sc07(self, any_give, purse, market):
@@ -114,8 +115,9 @@ class TestDistribute:
         """What the list is asked about is what is called: placeholders first, and no second player."""
         theirs = environment.grn("lock", market.lock, "user", purse.user)
         other = purse.of()
-        for gift in (other.gains("sword"), action(
-                "Gs2Lock:LockByUserId", namespaceName=market.lock, userId=other.user, propertyId="sword", transactionId="t")):
+        named = action("Gs2Lock:LockByUserId", namespaceName=market.lock, userId=other.user, propertyId="sword",
+                       transactionId="t")
+        for gift in (other.gains("sword"), named):
             if "#{userId}" in gift["request"]:
                 give(gift, whiteListTargetIds=[theirs])
             else:
@@ -215,8 +217,9 @@ class TestBatch:
     def test_wrong_calls_dt50(self, sdk):
         """DT-50: what cannot be called is that call's failure."""
         wrong = [("nothing", "x", {}), ("lock", "nothing", {}), ("job-queue", "getServiceVersion", {}),
-                 ("Lock", "getServiceVersion", {}), ("lock", "get_service_version", {}), ("lock", "getServiceVersion", "text"),
-                 ("lock", "getServiceVersion", "[]"), ("lock", "getServiceVersion", "null"),
+                 ("Lock", "getServiceVersion", {}), ("lock", "get_service_version", {}),
+                 ("lock", "getServiceVersion", "text"), ("lock", "getServiceVersion", "[]"),
+                 ("lock", "getServiceVersion", "null"),
                  ("lock", "getServiceVersion", "{" * 100), ("lock", "lockByUserId", {}),
                  ("lock", "lockByUserId", {"namespaceName": 5})]
         results = self.send(sdk, *[batched(*call) for call in wrong], batched("lock", "getServiceVersion", {}))
@@ -329,8 +332,8 @@ class TestBatch:
 
     def test_of_scripts_sc22(self, sdk, purse):
         """SC-22: a script's batch has the rights of the script."""
-        source = "result = gs2('distributor').batch_execute_api({requestPayloads = {{requestId = 'r', service = 'lock', " \
-                 "methodName = 'lockByUserId', parameter = args.parameter}}}).result.results[1]"
+        source = "result = gs2('distributor').batch_execute_api({requestPayloads = {{requestId = 'r', " \
+                 "service = 'lock', methodName = 'lockByUserId', parameter = args.parameter}}}).result.results[1]"
         ran = sdk.script.debug_invoke(script=source, args=json.dumps({"parameter": self.lock(purse, "a").parameter}))
         result = json.loads(ran.result)
         assert (result["requestId"], result["statusCode"], purse.count("a")) == ("r", 200, 1)
@@ -389,7 +392,8 @@ class TestExpression:
         purse.put("ticket")
         purse.put("coin")
         with express.sdk.refuses(NotFound, NO_MUTEX):
-            express.choose(purse.has("ticket"), true_actions=[purse.loses("coin"), purse.gains("sword"), purse.loses("debt")])
+            express.choose(purse.has("ticket"), true_actions=[
+                purse.loses("coin"), purse.gains("sword"), purse.loses("debt")])
         assert purse.counts("coin", "sword") == [1, 0]
 
     def test_what_cannot_be_asked_dt51(self, express, purse):
@@ -477,9 +481,11 @@ class TestExpression:
         express.all(*ten)
         express.any(*ten)
         express.choose(purse.has("a"), true_actions=[purse.loses("a")] * 10)
-        for call, member in ((lambda: express.all(*eleven), "actions"), (lambda: express.any(*eleven), "actions"),
-                             (lambda: express.choose(purse.has("a"), true_actions=[purse.loses("a")] * 11), "trueActions"),
-                             (lambda: express.choose(purse.has("a"), false_actions=eleven), "falseActions")):
+        for call, member in (
+            (lambda: express.all(*eleven), "actions"), (lambda: express.any(*eleven), "actions"),
+            (lambda: express.choose(purse.has("a"), true_actions=[purse.loses("a")] * 11), "trueActions"),
+            (lambda: express.choose(purse.has("a"), false_actions=eleven), "falseActions"),
+        ):
             with express.sdk.refuses(BadRequest, f"distributor.expression.{member}.error.tooMany"):
                 call()
         assert purse.count("a") == 10

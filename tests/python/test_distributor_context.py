@@ -1,4 +1,4 @@
-"""Distributor: the context stack of a player: values of placeholders and frozen master data; and what is listed of a player.
+"""Distributor: a player's context stack with values of placeholders and frozen master data, and what is kept of a player.
 BEHAVIOUR DT-03, DT-16, T-07, U-07."""
 
 import json
@@ -13,7 +13,8 @@ from harness.environment import unique
 from harness.jobs import ECHO, Queue
 from harness.sdk import BadRequest, NotFound
 from harness.transactions import (
-    ATOMIC, NO_NAMESPACE, NOT_PROVEN, Sheet, action, changed, config, consume_action, fund, invoke, statuses, verify_action)
+    ATOMIC, NO_NAMESPACE, NOT_PROVEN, Sheet, action, changed, config, consume_action, fund, invoke, statuses,
+    verify_action)
 
 WRONG_STACKS = ("", "null", "garbage", "{}", '{"body":"{}","signature":""}')
 REJECTED = "chat.message.category.error.invalid"
@@ -65,7 +66,8 @@ class TestValues:
     def named(self, market, desk, purse, request, stack=None, **values):
         """The request of an action with these values, without the acting player, for whom it is."""
         stack = desk.set(**values) if stack is None else stack
-        made = action("Gs2Lock:LockByUserId", request if isinstance(request, str) else json.dumps(request, ensure_ascii=False))
+        text = request if isinstance(request, str) else json.dumps(request, ensure_ascii=False)
+        made = action("Gs2Lock:LockByUserId", text)
         answer = market.make(purse, acquire=[made], context_stack=stack)
         assert answer["code"] == 200
         request = called(answer)[0]
@@ -125,7 +127,7 @@ class TestValues:
 
     @pytest.mark.parametrize("value", ['x","admin":true,"y":"', 'a"b', "a\\", "\\\"", "あ\n", "plain"])
     def test_nested_json_dt03(self, shop, sdk, value):
-        """DT-03: a request may hold a text that is JSON itself, such as the arguments of a script: the value is one there too."""
+        """DT-03: a request may hold a text that is JSON itself, such as a script's arguments."""
         purse = shop.purse()
         source = """
             local seen = gs2('job_queue').push_by_user_id({namespaceName = '%s', userId = '%s', jobs = {
@@ -142,7 +144,7 @@ class TestValues:
 
     @pytest.mark.parametrize("depth", [0, 1, 2])
     def test_user_ids_dt03(self, market, sdk, depth):
-        """DT-03: a player's own name is a value like any other, also inside of expressions: nobody acts for somebody else."""
+        """DT-03: a player's name is a value like any other, also inside: nobody acts for somebody else."""
         victim = unique("user")
         purse = market.purse(victim + '","x":"')
         made = purse.gains("sword")
@@ -260,7 +262,8 @@ class TestValues:
         purse = shop.purse()
         fund(purse, 2)
         stack = Desk(sdk, purse.user).set(what="sword")
-        answer = shop.make(purse, [purse.has("ticket")], [purse.loses("coin")], [purse.gains("#{what}")], context_stack=stack)
+        answer = shop.make(
+            purse, [purse.has("ticket")], [purse.loses("coin")], [purse.gains("#{what}")], context_stack=stack)
         sheet = Sheet(sdk, answer, shop.distributor, stack)
         sheet.verify()
         sheet.task()
@@ -352,7 +355,8 @@ class TestFreeze:
         stack = desk.freeze(hall.distributor)
         hall.models("others")
         gift = DistributeResource.from_dict(action("Gs2Distributor:SetTransactionDefaultConfigByUserId", userId=user))
-        call = {"namespace_name": hall.distributor, "distributor_name": "gifts", "user_id": user, "distribute_resource": gift}
+        call = {"namespace_name": hall.distributor, "distributor_name": "gifts", "user_id": user,
+                "distribute_resource": gift}
         with sdk.refuses(NotFound, "distributor.distributorModel.distributorModel.error.notFound"):
             sdk.distributor.distribute(**call)
         assert sdk.distributor.distribute(context_stack=stack, **call).result

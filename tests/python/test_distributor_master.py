@@ -1,4 +1,5 @@
-"""Distributor: distributor models, from the drafts to what counts, over both transports. BEHAVIOUR N-04 to N-14, E-13, E-14."""
+"""Distributor: distributor models, from the drafts to what counts, over both transports. BEHAVIOUR N-04 to N-14, E-13,
+E-14."""
 
 import json
 import re
@@ -96,7 +97,8 @@ def models(sdk, make_distributor):
 class TestDraft:
     def test_item_n04(self, models, environment):
         item = models.create(
-            description=MIXED, metadata=MIXED * 1024, inbox_namespace_id="grn:inbox", white_list_target_ids=["grn:b", "grn:a"])
+            description=MIXED, metadata=MIXED * 1024, inbox_namespace_id="grn:inbox",
+            white_list_target_ids=["grn:b", "grn:a"])
         assert item.distributor_model_id == environment.grn("distributor", models.namespace, "model", "gifts")
         assert (item.name, item.description, item.metadata) == ("gifts", MIXED, MIXED * 1024)
         assert (item.inbox_namespace_id, item.white_list_target_ids) == ("grn:inbox", ["grn:b", "grn:a"])
@@ -117,7 +119,8 @@ class TestDraft:
         assert models.draft().to_dict() == old.to_dict()
 
     def test_update_replaces_n13(self, models):
-        old = models.create(description="old", metadata="old", inbox_namespace_id="grn:i", white_list_target_ids=["grn:a"])
+        old = models.create(
+            description="old", metadata="old", inbox_namespace_id="grn:i", white_list_target_ids=["grn:a"])
         new = models.update(metadata="new")
         assert (new.name, new.metadata, new.created_at, new.revision) == ("gifts", "new", old.created_at, 2)
         assert not new.description and not new.inbox_namespace_id and not new.white_list_target_ids
@@ -266,7 +269,8 @@ class TestRefused:
     def test_models_e10(self, kept):
         for wrong, member, kind in (
             (model("あ"), "name", "invalid"), (model(""), "name", "require"), ({}, "name", "require"),
-            (model(5), "name", "invalid"), (model("n" * 129), "name", "tooLong"), (model("x", metadata=5), "metadata", "invalid"),
+            (model(5), "name", "invalid"), (model("n" * 129), "name", "tooLong"),
+            (model("x", metadata=5), "metadata", "invalid"),
             (model("x", metadata="m" * 2049), "metadata", "tooLong"),
             (model("x", inboxNamespaceId="i" * 1025), "inboxNamespaceId", "tooLong"),
             (model("x", whiteListTargetIds="grn:a"), "whiteListTargetIds", "invalid"),
@@ -292,8 +296,9 @@ class TestRefused:
         token = kept.upload(settings(model("b")).encode())
         where = {"namespaceName": kept.namespace}
         for call in (rest.call, socket.call):
-            for given in ({}, {"settings": "", "uploadToken": ""}, {"mode": "direct"}, {"mode": "other", "uploadToken": token},
-                          {"mode": "direct", "uploadToken": token}, {"settings": settings(model("b")), "uploadToken": token}):
+            for given in ({}, {"settings": "", "uploadToken": ""}, {"mode": "direct"},
+                          {"mode": "other", "uploadToken": token}, {"mode": "direct", "uploadToken": token},
+                          {"settings": settings(model("b")), "uploadToken": token}):
                 items = call(UPDATE, {**where, **given}).refused(400)
                 assert items[0]["component"] == "currentDistributorMaster"
 
@@ -391,7 +396,8 @@ class TestDryRun:
         """T-14: the answer is the one that would be, and what counts stays."""
         models = Models(admin, make_distributor())
         where = {"namespaceName": models.namespace}
-        assert models_of(dry(UPDATE, {**where, "settings": settings(model("a"))}).ok()["item"]["settings"]) == [{"name": "a"}]
+        item = dry(UPDATE, {**where, "settings": settings(model("a"))}).ok()["item"]
+        assert models_of(item["settings"]) == [{"name": "a"}]
         assert models.names() == []
         assert dry(CREATE, {**where, "name": "draft"}).ok()["item"]["name"] == "draft"
         assert models.drafts().items == []

@@ -5,7 +5,8 @@ import re
 import uuid
 
 import pytest
-from gs2.distributor import LogSetting, MobileNotificationMessage, NotificationSetting, TransactionSetting, TransactionSettingV2
+from gs2.distributor import (
+    LogSetting, MobileNotificationMessage, NotificationSetting, TransactionSetting, TransactionSettingV2)
 
 from harness.environment import unique
 from harness.sdk import BadRequest, NotFound
@@ -87,13 +88,14 @@ class TestNamespace:
         sdk.distributor.update_current_distributor_master(settings=json.dumps({
             "version": VERSION, "distributorModels": [{"name": "model"}]}), **where)
         assert sdk.distributor.delete_namespace(**where).item.name == name
+        transaction = '{"transactionId":"%s"}' % uuid.uuid4()
         calls = (
             lambda: results.transaction(made), lambda: results.sheet(made),
             lambda: sdk.distributor.describe_distributor_models(**where),
             lambda: sdk.distributor.describe_distributor_model_masters(**where),
             lambda: sdk.distributor.get_current_distributor_master(**where),
             lambda: sdk.distributor.run_transaction(
-                owner_id=sdk.environment.owner_id, user_id="u", transaction='{"transactionId":"%s"}' % uuid.uuid4(), **where))
+                owner_id=sdk.environment.owner_id, user_id="u", transaction=transaction, **where))
         for call in calls:
             with sdk.refuses(NotFound, NO_NAMESPACE):
                 call()
@@ -133,8 +135,9 @@ class TestSettings:
             "enable": "Disabled", "mobileNotificationMessages": [{"locale": "ja", "title": "題", "message": "文"}]}
         transaction = {
             "enableAutoRun": True, "enableAtomicCommit": True, "transactionUseDistributor": True,
-            "commitScriptResultInUseDistributor": True, "acquireActionUseJobQueue": True, "enableSequentialExecution": True,
-            "distributorNamespaceId": "𠮷" * 1024, "keyId": "k" * 1024, "queueNamespaceId": MIXED * 512}
+            "commitScriptResultInUseDistributor": True, "acquireActionUseJobQueue": True,
+            "enableSequentialExecution": True, "distributorNamespaceId": "𠮷" * 1024, "keyId": "k" * 1024,
+            "queueNamespaceId": MIXED * 512}
         newer = {"distributorNamespaceId": "d" * 1024, "enableParallelExecution": True}
         saved = save(
             description=MIXED * 512, assume_user_id="𠮷" * 1024,

@@ -1,5 +1,5 @@
-"""Distributor: transactions that the server runs once, in order, again, with whose rights, and by `runTransaction`. BEHAVIOUR
-DT-03, DT-21, DT-31, DT-32, DT-37, DT-39, DT-52, X-02, T-14."""
+"""Distributor: transactions that the server runs once, in order, again, with whose rights, and by `runTransaction`.
+BEHAVIOUR DT-03, DT-21, DT-31, DT-32, DT-37, DT-39, DT-52, X-02, T-14."""
 
 import json
 import uuid
@@ -11,11 +11,11 @@ from harness import operations
 from harness.environment import unique
 from harness.jobs import Queue, Scripts, errors
 from harness.policy import allow, deny, document
-from harness.sdk import BadRequest, Conflict, NotFound, Sdk
+from harness.sdk import BadRequest, Conflict, NotFound, Sdk, Unauthorized
 from harness.server import Server
 from harness.transactions import (
-    ATOMIC, LATER, NO_MUTEX, NO_NAMESPACE, NO_TRANSACTION_RESULT, STEPS, TRANSACTION_RAN, WRONG_ACTION, WRONG_REQUEST, Results,
-    Shop, action, invoke, statuses, tells, transaction_setting)
+    ATOMIC, LATER, NO_MUTEX, NO_NAMESPACE, NO_TRANSACTION_RESULT, STEPS, TRANSACTION_RAN, WRONG_ACTION, WRONG_REQUEST,
+    Results, Shop, action, invoke, statuses, tells, transaction_setting)
 
 INVOKE = operations.operation("script", "invokeScript")
 RUN = operations.operation("distributor", "runTransaction")
@@ -56,8 +56,8 @@ class TestAfterwards:
 
     @AFTERWARDS
     def test_conflicts_are_tried_again_dt37_dt39(self, make_shop, mode):
-        """DT-37, DT-39: a conflict passes; the result is told as it is, and again when it has changed. What was taken before
-        it is not taken twice, and the player's next transaction waits."""
+        """DT-37, DT-39: a conflict passes; the result is told as it is, and again when it has changed. What was taken
+        before it is not taken twice, and the player's next transaction waits."""
         shop = make_shop(**mode)
         purse = shop.purse()
         purse.put("coin", 5)
@@ -95,8 +95,8 @@ class TestAfterwards:
             with closing(Sdk.login(server.environment, "rest")) as sdk:
                 for service in (sdk.lock, sdk.distributor, sdk.job_queue):
                     service.create_namespace(name="default")
-                sdk.script.create_namespace(
-                    name="shop", transaction_setting=transaction_setting(server.environment, "default", "default", **mode))
+                setting = transaction_setting(server.environment, "default", "default", **mode)
+                sdk.script.create_namespace(name="shop", transaction_setting=setting)
                 shop = Shop(Scripts(sdk, "shop"), "default", "default", "default")
                 purse = shop.purse()
                 purse.put("coin", 5)
@@ -228,12 +228,13 @@ class TestRights:
     @pytest.mark.parametrize("user", ["user:absent", "absent", "securityPolicy:x", ""])
     def test_no_such_user_dt52(self, make_distributor, make_shop, environment, user):
         """DT-52: a user who does not exist may do nothing."""
-        where = make_distributor(assume_user_id=environment.grn("identifier", user) if user else "grn:gs2::somebody:user:x")
+        grn = environment.grn("identifier", user) if user else "grn:gs2::somebody:identifier:user:x"
+        where = make_distributor(assume_user_id=grn)
         shop = make_shop(distributor=where, **ATOMIC)
         purse = shop.purse()
         assert statuses(shop.make(purse, acquire=[purse.gains("sword")])["transactionResult"]) == ([], [], [401])
 
-    def test_change_counts_at_once_dt52_i16(self, admin, make_user, make_policy, make_distributor, make_shop, environment):
+    def test_change_counts_at_once_dt52(self, admin, make_user, make_policy, make_distributor, make_shop, environment):
         user = make_user()
         shop = make_shop(distributor=make_distributor(
             assume_user_id=environment.grn("identifier", "user", user)), **ATOMIC)
@@ -258,6 +259,24 @@ class TestRights:
             answer = shop.make(purse, acquire=[given])
             assert statuses(answer["transactionResult"]) == ([], [], [status])
             assert purse.count("sword") == (1 if status == 200 else 0)
+
+    def test_run_transaction_i10(self, sign_in, make_shop, environment):
+        """I-10: a right to run transactions of one player, and one to see what became of them."""
+        shop = make_shop()
+        purse, other = shop.purse(), shop.purse()
+        mine = environment.grn("distributor", shop.distributor, "user", purse.user, "transaction", "result") + ":*"
+        runner = sign_in(document(allow("Gs2Distributor:RunTransaction", on=[mine])))
+        item = Counter(runner, shop).run(purse, acquire=[purse.gains("sword")])
+        assert item["hasError"] is False
+        with runner.refuses(Unauthorized, "distributor.transactionResult.runTransaction.error.notAuthorized"):
+            Counter(runner, shop).run(other, acquire=[other.gains("sword")])
+        with runner.refuses(Unauthorized, "distributor.transactionResult.getTransactionResultByUserId.error.notAuthorized"):
+            Results(runner, shop.distributor, purse.user).transaction(item["transactionId"])
+        reader = sign_in(document(allow("Gs2Distributor:GetTransactionResultByUserId", on=[mine])))
+        assert Results(reader, shop.distributor, purse.user).transaction(item["transactionId"]) == item
+        with reader.refuses_with(Unauthorized):
+            Results(reader, shop.distributor, other.user).transaction(item["transactionId"])
+        assert (purse.count("sword"), other.count("sword")) == (1, 0)
 
     def test_of_the_caller_do_not_count_dt52(self, sign_in, make_shop):
         """DT-52: whoever may invoke a script may have its transactions run."""
@@ -289,7 +308,8 @@ class TestRunTransaction:
         assert purse.counts("coin", "sword") == [0, 1]
 
     def test_once_dt21(self, counter):
-        """DT-21: what succeeded under a name is not run again under it, whatever is asked; another player's is another."""
+        """DT-21: what succeeded under a name is not run again under it, whatever is asked; another player's is another
+        one."""
         counter, purse = counter
         name = str(uuid.uuid4())
         first = counter.run(purse, acquire=[purse.gains("sword")], name=name)

@@ -1,5 +1,5 @@
-"""Distributor: scripts inside of transactions, and transactions of jobs' and triggers' scripts. BEHAVIOUR SC-07, SC-17, SC-21,
-J-61, T-12, DT-10, DT-31, DT-38, CH-72."""
+"""Distributor: scripts inside of transactions, and transactions of jobs' and triggers' scripts. BEHAVIOUR SC-07, SC-17,
+SC-21, J-61, T-12, DT-10, DT-31, DT-38, CH-72."""
 
 import json
 from contextlib import closing
@@ -64,8 +64,8 @@ class TestInside:
 
     @pytest.mark.parametrize("status", [400, 404, 409, 500])
     def test_fails_dt17(self, shop, mode, status):
-        """DT-17, DT-31: a script that fails is an action that failed, with its status and words; together it takes everything
-        back, what it did itself too."""
+        """DT-17, DT-31: a script that fails is an action that failed, with its status; together it takes everything back,
+        what it did itself too."""
         purse = shop.purse()
         purse.put("coin")
         answer = shop.make(purse, [], [purse.loses("coin")], [take(shop, "sword", status=status)])
@@ -113,7 +113,8 @@ class TestInside:
                 return held.isError and 0 or held.result.item.referenceCount
             end
             local before = count('coin')
-            lock.unlock_by_user_id({namespaceName = args.lock, userId = args.user, propertyId = 'coin', transactionId = 't'})
+            lock.unlock_by_user_id({namespaceName = args.lock, userId = args.user, propertyId = 'coin',
+                transactionId = 't'})
             result = {before = before, after = count('coin')}
         """
         seen = invoke(shop.scripts.store(source), {"lock": shop.lock, "user": "#{userId}"}, userId="#{userId}")
@@ -148,7 +149,8 @@ class TestInside:
             local lock = gs2('lock')
             local missing = lock.unlock_by_user_id({namespaceName = args.lock, userId = args.user, propertyId = 'none',
                 transactionId = 't'})
-            lock.lock_by_user_id({namespaceName = args.lock, userId = args.user, propertyId = 'sword', transactionId = 't'})
+            lock.lock_by_user_id({namespaceName = args.lock, userId = args.user, propertyId = 'sword',
+                transactionId = 't'})
             result = {status = missing.statusCode}
         """
         given = invoke(shop.scripts.store(source), {"lock": shop.lock, "user": "#{userId}"}, userId="#{userId}")
@@ -191,7 +193,7 @@ class TestInside:
 
     @TOGETHER
     def test_transaction_in_a_transaction_dt38(self, make_shop, mode):
-        """DT-38, DT-31: what a script inside records belongs to the whole when it runs at once; its failure is the whole's."""
+        """DT-38, DT-31: what a script inside records belongs to the whole when it runs at once; so does its failure."""
         shop, inner = make_shop(**mode), make_shop(**ATOMIC)
         purse = shop.purse()
         purse.put("coin", 2)

@@ -289,7 +289,7 @@ class TestExpress:
         assert purse.counts("coin", "sword") == [0, 1]
 
     def test_stops_at_the_first_failure_dt01_dt18(self, issue, purse):
-        """DT-01, DT-18: in the order verify, consume, acquire; what came before stays done, and a repeated call goes on."""
+        """DT-01, DT-18: in the order verify, consume, acquire; what came before stays done, a repeated call goes on."""
         sheet = issue(purse, [purse.has("ticket"), purse.has("pass")], [purse.loses("coin"), purse.loses("gem")],
                       [purse.loses("debt")])
         seen = []
@@ -310,7 +310,7 @@ class TestExpress:
         purse.put("coin", 100)
         many = [purse.has("ticket")] * 100, [purse.loses("coin")] * 100
         ran = issue(purse, *many, [purse.gains("sword")]).express()
-        assert (ran.verify_task_result_codes, ran.task_result_codes, ran.sheet_result_code) == ([200] * 100, [200] * 100, 200)
+        assert ran.verify_task_result_codes == ran.task_result_codes == [200] * 100 and ran.sheet_result_code == 200
         assert purse.counts("coin", "sword") == [0, 1]
         for wrong in ({"verify": [purse.has("ticket")] * 101}, {"consume": [purse.loses("coin")] * 101}):
             assert market.make(purse, **wrong)["code"] == 400
@@ -345,7 +345,8 @@ class TestEndpoints:
     def test_delete_j16(self, sdk, market, purse, queue):
         """J-16: the job, and the proof with which the sheet goes on."""
         names = [item.name for item in queue.push(entry("grn:s"), entry("grn:s")).items]
-        delete = action("Gs2JobQueue:DeleteJobByUserId", namespaceName=queue.namespace, userId="#{userId}", jobName=names[0])
+        delete = action(
+            "Gs2JobQueue:DeleteJobByUserId", namespaceName=queue.namespace, userId="#{userId}", jobName=names[0])
         sheet = Sheet(sdk, market.make(purse, consume=[delete], acquire=[purse.gains("sword")]))
         for _time in range(2):
             deleted = sdk.job_queue.delete_by_stamp_task(stamp_task=sheet.tasks[0], key_id=sheet.key_id)
@@ -389,7 +390,8 @@ class TestEndpoints:
         """Name, endpoint and the action that holds with a ticket."""
         fields = {"namespaceName": market.distributor, "userId": "#{userId}"}
         if request.param == "if":
-            fields.update(condition=purse.has("ticket"), trueActions=[purse.loses("coin")], falseActions=[purse.loses("debt")])
+            fields.update(condition=purse.has("ticket"), trueActions=[purse.loses("coin")],
+                          falseActions=[purse.loses("debt")])
         else:
             fields.update(actions=[purse.has("ticket")])
         made = action(f"Gs2Distributor:{request.param.capitalize()}ExpressionByUserId", **fields)
@@ -427,7 +429,8 @@ class TestEndpoints:
                     endpoint(stamp_sheet=text, **fields)
         for endpoint in (sdk.job_queue.delete_by_stamp_task, sdk.distributor.if_expression_by_stamp_task,
                          sdk.distributor.and_expression_by_stamp_task, sdk.distributor.or_expression_by_stamp_task):
-            for text in (sheet.tasks[0], sheet.text, changed(sheet.tasks[0], action="Gs2JobQueue:DeleteJobByUserId"), "text"):
+            forged = changed(sheet.tasks[0], action="Gs2JobQueue:DeleteJobByUserId")
+            for text in (sheet.tasks[0], sheet.text, forged, "text"):
                 with sdk.refuses(BadRequest, WRONG_TASK):
                     endpoint(stamp_task=text, **fields)
         assert purse.count("sword") == 0
@@ -458,9 +461,10 @@ class TestRights:
 
 class TestDryRun:
     def test_t14(self, dry, market, purse):
-        """T-14: the answers are those that would be; nothing is done, and what is done then is done for the first time."""
+        """T-14: the answers are those that would be; what is done then is done for the first time."""
         fund(purse)
-        sheet = Sheet(market.sdk, market.make(purse, [], [purse.loses("coin")], [purse.gains("sword")]), market.distributor)
+        answer = market.make(purse, [], [purse.loses("coin")], [purse.gains("sword")])
+        sheet = Sheet(market.sdk, answer, market.distributor)
         fields = {"namespaceName": market.distributor, "keyId": sheet.key_id}
         assert dry(RUN_TASK, {**fields, "stampTask": sheet.tasks[0]}).ok()["statusCode"] == 200
         assert dry(RUN_EXPRESS, {**fields, "stampSheet": sheet.text}).ok()["sheetResultCode"] == 200

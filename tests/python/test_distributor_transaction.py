@@ -1,5 +1,5 @@
-"""Distributor: how transactions of scripts run, and what is told of them. BEHAVIOUR SC-17, DT-01 to DT-04, DT-10, DT-14, DT-30
-to DT-39."""
+"""Distributor: how transactions of scripts run, and what is told of them. BEHAVIOUR SC-17, DT-01 to DT-04, DT-10, DT-14,
+DT-30 to DT-39."""
 
 import json
 import re
@@ -14,7 +14,8 @@ from harness.jobs import Queue, errors, system_script
 from harness.sdk import BadRequest, NotFound
 from harness.transactions import (
     ATOMIC, LATER, NO_MUTEX, NO_NAMESPACE, NO_SHEET_RESULT, NO_TRANSACTION_RESULT, SHEET_RAN, STEPS, TRANSACTION_RAN,
-    WRONG_ACTION, WRONG_REQUEST, Results, Sheet, Shop, action, fund, invoke, setting, statuses, tells, transaction_setting)
+    WRONG_ACTION, WRONG_REQUEST, Results, Sheet, Shop, action, fund, invoke, setting, statuses, tells,
+    transaction_setting)
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -66,9 +67,10 @@ class TestModes:
     @pytest.mark.parametrize("members, auto_run, atomic", [
         ({"enable_parallel_execution": True}, True, True), ({}, True, True)])
     def test_newer_setting_dt34(self, make_scripts, make_distributor, namespace, environment, members, auto_run, atomic):
-        """DT-34: the newer setting alone stands for what the vendor advises; the older one counts where there are both."""
+        """DT-34: the newer setting alone stands for what the vendor advises; of both the older one counts."""
         where = make_distributor()
-        newer = setting(script.TransactionSettingV2, distributor_namespace_id=environment.grn("distributor", where), **members)
+        grn = environment.grn("distributor", where)
+        newer = setting(script.TransactionSettingV2, distributor_namespace_id=grn, **members)
         shop = Shop(make_scripts(transaction_setting_v2=newer), namespace, where, None)
         purse = shop.purse()
         answer = shop.make(purse, acquire=[purse.gains("sword")])
@@ -193,7 +195,8 @@ class TestModes:
             shop = make_shop(**mode)
             purse = shop.purse()
             purse.put("coin", 100)
-            answer = shop.make(purse, [purse.has("coin")] * 100, [purse.loses("coin")] * 100, [purse.gains("sword")] * 100)
+            answer = shop.make(
+                purse, [purse.has("coin")] * 100, [purse.loses("coin")] * 100, [purse.gains("sword")] * 100)
             assert shop.outcome(purse, answer) == ([200] * 100, [200] * 100, [200] * 100)
             assert purse.counts("coin", "sword") == [0, 100]
 
@@ -213,7 +216,8 @@ class TestActions:
         purse = shop.purse()
         purse.put("coin")
         answer = shop.make(
-            purse, [purse.has("coin"), purse.has("ticket"), purse.has("coin")], [purse.loses("coin")], [purse.gains("sword")])
+            purse, [purse.has("coin"), purse.has("ticket"), purse.has("coin")], [purse.loses("coin")],
+            [purse.gains("sword")])
         assert answer["code"] == 200
         assert shop.outcome(purse, answer) == ([200, 404], [], [])
         assert purse.counts("coin", "sword") == [1, 0]
@@ -351,7 +355,8 @@ class TestResults:
         assert result["stampSheetResultId"] == environment.grn(
             "distributor", shop.distributor, "user", purse.user, "stampSheet", "result", name)
         assert (result["userId"], result["transactionId"], result["revision"]) == (purse.user, name, 1)
-        assert (result["verifyTaskResultCodes"], result["taskResultCodes"], result["sheetResultCode"]) == ([200], [200], 200)
+        assert result["verifyTaskResultCodes"] == result["taskResultCodes"] == [200]
+        assert result["sheetResultCode"] == 200
         requests = result["verifyTaskRequests"] + result["taskRequests"] + [result["sheetRequest"]]
         assert [made["action"] for made in requests] == [
             "Gs2Lock:GetMutexByUserId", "Gs2Lock:UnlockByUserId", "Gs2Lock:LockByUserId"]

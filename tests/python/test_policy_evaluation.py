@@ -260,7 +260,10 @@ PLAYER_CALLS = ("lock", "unlock", "getMutex", "loginBySignature", "setUserId", "
                 "setFirebaseToken", "getFirebaseToken", "deleteFirebaseToken", "run", "getJobResult", "createRoom",
                 "updateRoom", "deleteRoom", "getRoom", "describeRooms", "post", "describeMessages",
                 "describeLatestMessages", "getMessage", "subscribe", "updateNotificationType", "unsubscribe",
-                "getSubscribe", "describeSubscribes", "describeCategoryModels", "getCategoryModel")
+                "getSubscribe", "describeSubscribes", "describeCategoryModels", "getCategoryModel",
+                "describeDistributorModels", "getDistributorModel", "runVerifyTask", "runStampTask", "runStampSheet",
+                "runStampSheetExpress", "runVerifyTaskWithoutNamespace", "runStampTaskWithoutNamespace", "runStampSheetWithoutNamespace",
+                "runStampSheetExpressWithoutNamespace", "getStampSheetResult", "getTransactionResult", "sendInGameLog")
 UNDECIDED = ("getServiceVersion", "describeMutexes")
 FORBIDDEN_TO_APPLICATIONS = [o for o in PROTECTED if o.name not in PLAYER_CALLS + UNDECIDED]
 

@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<bool> {
 fn rust(setting: &Setting<'_>) -> Result<Counts> {
     let mut command = process::command(project::cargo());
     command
-        .args(["test", "--workspace", "--features", "hiroba/otel", "--no-fail-fast"])
+        .args(["test", "--workspace", "--no-fail-fast"])
         .args(setting.extra)
         .current_dir(&setting.project.root);
     command.env("HIROBA_BIN", setting.binary()?);
