@@ -264,7 +264,7 @@ class TestRights:
         """I-10: a right to run transactions of one player, and one to see what became of them."""
         shop = make_shop()
         purse, other = shop.purse(), shop.purse()
-        mine = environment.grn("distributor", shop.distributor, "user", purse.user, "transaction", "result") + ":*"
+        mine = environment.grn("distributor", shop.distributor, "user", purse.user)
         runner = sign_in(document(allow("Gs2Distributor:RunTransaction", on=[mine])))
         item = Counter(runner, shop).run(purse, acquire=[purse.gains("sword")])
         assert item["hasError"] is False
@@ -272,7 +272,7 @@ class TestRights:
             Counter(runner, shop).run(other, acquire=[other.gains("sword")])
         with runner.refuses(Unauthorized, "distributor.transactionResult.getTransactionResultByUserId.error.notAuthorized"):
             Results(runner, shop.distributor, purse.user).transaction(item["transactionId"])
-        reader = sign_in(document(allow("Gs2Distributor:GetTransactionResultByUserId", on=[mine])))
+        reader = sign_in(document(allow("Gs2Distributor:GetTransactionResultByUserId", on=[mine + ":*"])))
         assert Results(reader, shop.distributor, purse.user).transaction(item["transactionId"]) == item
         with reader.refuses_with(Unauthorized):
             Results(reader, shop.distributor, other.user).transaction(item["transactionId"])

@@ -172,7 +172,15 @@ fn file_failed(error: impl std::fmt::Display) -> Error {
     ApiError::one(Status::Unavailable, item).into()
 }
 
-/// Runs a task to its end, also when the caller goes away.
+/// Does something to its end, also when the caller goes away: between a task's row and its work too.
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::spawn(work).await;
+    done.map_err(|error| Error::internal("working on user data", error))?
+}
+
+/// Runs a task to its end.
 async fn run<F>(task: Task, work: impl FnOnce(Step) -> F) -> Result<Empty, Error>
 where
     F: Future<Output = Result<Ended, Error>> + Send + 'static,
@@ -207,8 +215,12 @@ async fn dump<S: UserDataModels>(cx: Arc<Cx>, _: Arc<S::Dump>) -> Result<Empty, 
     if cx.dry_run {
         return Ok(Empty);
     }
-    let task = task::start(&cx, data.which(&cx, Kind::Dump, "")?).await?;
-    run(task, |step| dump::run(cx, data, step)).await
+    let which = data.which(&cx, Kind::Dump, "")?;
+    detached(async move {
+        let task = task::start(&cx, which).await?;
+        run(task, |step| dump::run(cx, data, step)).await
+    })
+    .await
 }
 
 async fn clean<S: UserDataModels>(cx: Arc<Cx>, _: Arc<S::Clean>) -> Result<Empty, Error> {
@@ -216,8 +228,12 @@ async fn clean<S: UserDataModels>(cx: Arc<Cx>, _: Arc<S::Clean>) -> Result<Empty
     if cx.dry_run {
         return Ok(Empty);
     }
-    let task = task::start(&cx, data.which(&cx, Kind::Clean, "")?).await?;
-    run(task, |step| clean::run(cx, data, step)).await
+    let which = data.which(&cx, Kind::Clean, "")?;
+    detached(async move {
+        let task = task::start(&cx, which).await?;
+        run(task, |step| clean::run(cx, data, step)).await
+    })
+    .await
 }
 
 async fn import<S: UserDataModels>(cx: Arc<Cx>, request: Arc<S::Import>) -> Result<Empty, Error> {
@@ -226,8 +242,11 @@ async fn import<S: UserDataModels>(cx: Arc<Cx>, request: Arc<S::Import>) -> Resu
         return Ok(Empty);
     }
     let which = data.which(&cx, Kind::Import, S::import_token(&request))?;
-    let task = task::start(&cx, which).await?;
-    run(task, |step| import::run(cx, data, step)).await
+    detached(async move {
+        let task = task::start(&cx, which).await?;
+        run(task, |step| import::run(cx, data, step)).await
+    })
+    .await
 }
 
 fn prepare_import<S: UserDataModels>(
