@@ -276,11 +276,11 @@ suite((t) => {
     assert.equal(JSON.parse(failed.result.result)[0].message, NO_NAMESPACE);
   });
 
-  test('stamp sheets are refused with a reason until they exist (J-16)', async () => {
+  test('what is no stamp sheet and no task is refused with a reason (J-16, D-10, D-11)', async () => {
     const keyId = grn('key', 'default');
     await refused(() => jobQueue('pushByStampSheet', { stampSheet: '{}', keyId }),
-      'jobQueue.stampSheet.stampSheet.error.failed');
+      'distributor.distribute.stampSheet.error.invalid');
     await refused(() => jobQueue('deleteByStampTask', { stampTask: '{}', keyId }),
-      'jobQueue.stampTask.stampTask.error.failed');
+      'distributor.distribute.stampTask.error.invalid');
   });
 });

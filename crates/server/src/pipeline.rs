@@ -140,6 +140,15 @@ pub(crate) struct Urls {
 }
 
 impl Core {
+    /// Whether [`Core::record`] has anything to do for a call.
+    fn records(&self, passage: &Passage) -> bool {
+        #[cfg(feature = "otel")]
+        if self.telemetry.is_some() {
+            return true;
+        }
+        passage.note.is_some()
+    }
+
     /// Records a call that was answered, where its namespace says so.
     fn record(&self, row: &Row, passage: Passage, answer: &Result<String, ApiError>, elapsed: Duration) {
         #[cfg(feature = "otel")]

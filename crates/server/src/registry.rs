@@ -80,8 +80,8 @@ pub(crate) type NamespaceHandler<O, N> =
 
 /// A handler that does its work in a transaction that others have begun.
 pub(crate) type WithinHandler<O> = fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<<O as Operation>::Answer, Error>;
-type Within<O> =
-    Box<dyn Fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<<O as Operation>::Answer, Error> + Send + Sync>;
+type Within<'a, O> =
+    dyn Fn(&mut Tx<'_>, &Arc<Cx>, &O) -> Result<<O as Operation>::Answer, Error> + Send + Sync + 'a;
 
 #[allow(clippy::type_complexity, reason = "the types are named nowhere else")]
 enum Handler<O: Operation> {
@@ -93,7 +93,7 @@ enum Handler<O: Operation> {
                 + Send
                 + Sync,
         >,
-        Option<Within<O>>,
+        Option<Box<Within<'static, O>>>,
     ),
     Whole(
         Box<
@@ -106,7 +106,7 @@ enum Handler<O: Operation> {
                 + Send
                 + Sync,
         >,
-        Option<Within<O>>,
+        Option<Box<Within<'static, O>>>,
     ),
 }
 
@@ -153,15 +153,10 @@ impl<O: Operation> AnyHandler for Handler<O> {
     }
 
     fn within(&self, tx: &mut Tx<'_>, call: Call) -> Option<Result<String, Error>> {
-        let within = |tx: &mut Tx<'_>, cx: &Arc<Cx>, request: &O| match self {
-            Handler::Read(handler) | Handler::Write(handler) => Some(handler(tx, cx, request)),
-            Handler::Call(_, within) | Handler::Whole(_, within) => {
-                within.as_ref().map(|within| within(tx, cx, request))
-            }
+        let within: &Within<'_, O> = match self {
+            Handler::Read(handler) | Handler::Write(handler) => &|tx, cx, request| handler(tx, cx, request),
+            Handler::Call(_, within) | Handler::Whole(_, within) => within.as_deref()?,
         };
-        if let Handler::Call(_, None) | Handler::Whole(_, None) = self {
-            return None;
-        }
         let Ok(request) = call.request.into_any().downcast::<Request<O>>() else {
             return Some(Err(Error::Internal("the request belongs to another operation".to_owned())));
         };
@@ -171,10 +166,7 @@ impl<O: Operation> AnyHandler for Handler<O> {
             {
                 return Ok(kept);
             }
-            let Some(answer) = within(tx, &call.cx, &request.0) else {
-                return Err(Error::Internal("the operation cannot be part of a transaction".to_owned()));
-            };
-            let answer = with_metadata(&call.cx, json(&answer?)?);
+            let answer = with_metadata(&call.cx, json(&within(tx, &call.cx, &request.0)?)?);
             if let Some(avoider) = &call.avoider {
                 avoider.keep(tx, &call.cx, &answer)?;
             }
@@ -347,7 +339,7 @@ impl Registry {
         name: fn(&O) -> &str,
         handler: NamespaceHandler<O, S::Namespace>,
     ) {
-        let within: Within<O> = Box::new(move |tx, cx, request| {
+        let within: Box<Within<'static, O>> = Box::new(move |tx, cx, request| {
             let namespace = found(read::<S>(tx, cx, name(request)), S::SERVICE, "namespace", name(request))?;
             handler(tx, cx, request, &namespace)
         });

@@ -42,9 +42,11 @@ impl Pipeline {
         let status = answer.as_ref().map_or_else(|error| error.status.code(), |_| 200);
         let elapsed = started.elapsed();
         self.core.metrics.called(row.id, status, elapsed);
-        // It has happened when the whole has.
-        let (core, id, recorded) = (Arc::clone(&self.core), row.id, answer.clone());
-        tx.on_commit(move || core.record(core.table.row(id), passage, &recorded, elapsed));
+        if self.core.records(&passage) {
+            // It has happened when the whole has.
+            let (core, id, recorded) = (Arc::clone(&self.core), row.id, answer.clone());
+            tx.on_commit(move || core.record(core.table.row(id), passage, &recorded, elapsed));
+        }
         Ok(answer)
     }
 }

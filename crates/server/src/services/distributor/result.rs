@@ -26,7 +26,7 @@ pub(super) const KEPT_MS: i64 = 24 * 3_600_000;
 pub(crate) mod sql {
     hiroba_store::statements! {
         /// One result.
-        SELECT_RESULT = "SELECT result, has_error, revision FROM distributor_result
+        SELECT_RESULT = "SELECT result FROM distributor_result
             WHERE owner_id = $1 AND namespace_name = $2 AND user_id = $3 AND transaction_id = $4 AND kind = $5
               AND expires_at > $6";
         /// Keeps a result in place of an earlier one.
@@ -60,12 +60,10 @@ pub(super) trait Kept: Field {
 
     /// Whether something failed.
     fn has_error(&self) -> bool;
-    /// Sets how often it was kept.
-    fn set_revision(&mut self, revision: i64);
-    /// Sets when it was first kept.
-    fn set_created_at(&mut self, created_at: UnixMillis);
-    /// When it was first kept.
-    fn created_at(&self) -> UnixMillis;
+    /// How often it was kept, and when first.
+    fn kept(&self) -> (i64, UnixMillis);
+    /// Sets how often it was kept, and when first.
+    fn set_kept(&mut self, revision: i64, created_at: UnixMillis);
 }
 
 impl Kept for TransactionResult {
@@ -76,16 +74,12 @@ impl Kept for TransactionResult {
         self.has_error
     }
 
-    fn set_revision(&mut self, revision: i64) {
-        self.revision = revision;
+    fn kept(&self) -> (i64, UnixMillis) {
+        (self.revision, self.created_at)
     }
 
-    fn set_created_at(&mut self, created_at: UnixMillis) {
-        self.created_at = created_at;
-    }
-
-    fn created_at(&self) -> UnixMillis {
-        self.created_at
+    fn set_kept(&mut self, revision: i64, created_at: UnixMillis) {
+        (self.revision, self.created_at) = (revision, created_at);
     }
 }
 
@@ -98,16 +92,12 @@ impl Kept for StampSheetResult {
         codes.chain(&self.sheet_result_code).any(|code| !(200..300).contains(code))
     }
 
-    fn set_revision(&mut self, revision: i64) {
-        self.revision = revision;
+    fn kept(&self) -> (i64, UnixMillis) {
+        (self.revision, self.created_at)
     }
 
-    fn set_created_at(&mut self, created_at: UnixMillis) {
-        self.created_at = created_at;
-    }
-
-    fn created_at(&self) -> UnixMillis {
-        self.created_at
+    fn set_kept(&mut self, revision: i64, created_at: UnixMillis) {
+        (self.revision, self.created_at) = (revision, created_at);
     }
 }
 
@@ -154,9 +144,9 @@ pub(super) fn keep<K: Kept>(
     before: Option<&K>,
 ) -> Result<(), Error> {
     let Place { namespace, user, transaction_id } = place;
-    let revision = before.map_or(0, revision_of) + 1;
-    result.set_revision(revision);
-    result.set_created_at(before.map_or(cx.now, Kept::created_at));
+    let (before, created_at) = before.map_or((0, cx.now), Kept::kept);
+    let revision = before + 1;
+    result.set_kept(revision, created_at);
     let text = serde_json::to_string(result).map_err(|error| Error::internal("writing a result", error))?;
     let sealed = cx.core.distributor.sealing.seal(&place.sealed_under(cx, K::KIND), text.as_bytes())?;
     let sealed = vault::to_text(&sealed);
@@ -174,10 +164,6 @@ pub(super) fn keep<K: Kept>(
     ];
     tx.execute(sql::UPSERT_RESULT, params)?;
     Ok(())
-}
-
-fn revision_of<K: Kept>(result: &K) -> i64 {
-    serde_json::to_value(result).ok().and_then(|value| value["revision"].as_i64()).unwrap_or_default()
 }
 
 fn get<K: Kept>(tx: &mut Tx<'_>, cx: &Cx, place: Place<'_>) -> Result<Item<K>, Error> {

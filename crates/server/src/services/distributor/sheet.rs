@@ -363,27 +363,28 @@ async fn express(
         sheet_result_code: None,
         sheet_result: None,
     };
-    for text in &sheet.verify_tasks {
-        let task = task_of(&cx, "verifyTask", text, key).await?;
-        let outcome = run(&cx, namespace, Step::of_task(Role::Verify, &task)).await?;
-        ran.verify_task_result_codes.push(action::code(&outcome));
-        ran.verify_task_results.push(action::text(&outcome));
-        if outcome.is_err() {
-            return Ok(ran);
+    let lists = [
+        (VERIFY, &sheet.verify_tasks, &mut ran.verify_task_result_codes, &mut ran.verify_task_results),
+        (CONSUME, &sheet.tasks, &mut ran.task_result_codes, &mut ran.task_results),
+    ];
+    let mut all_done = true;
+    'tasks: for ((role, member), tasks, codes, results) in lists {
+        for text in tasks {
+            let task = task_of(&cx, member, text, key).await?;
+            let outcome = run(&cx, namespace, Step::of_task(role, &task)).await?;
+            codes.push(action::code(&outcome));
+            results.push(action::text(&outcome));
+            all_done = outcome.is_ok();
+            if !all_done {
+                break 'tasks;
+            }
         }
     }
-    for text in &sheet.tasks {
-        let task = task_of(&cx, "stampTask", text, key).await?;
-        let outcome = run(&cx, namespace, Step::of_task(Role::Consume, &task)).await?;
-        ran.task_result_codes.push(action::code(&outcome));
-        ran.task_results.push(action::text(&outcome));
-        if outcome.is_err() {
-            return Ok(ran);
-        }
+    if all_done {
+        let outcome = run(&cx, namespace, Step::of_sheet(&sheet)).await?;
+        ran.sheet_result_code = Some(action::code(&outcome));
+        ran.sheet_result = Some(action::text(&outcome));
     }
-    let outcome = run(&cx, namespace, Step::of_sheet(&sheet)).await?;
-    ran.sheet_result_code = Some(action::code(&outcome));
-    ran.sheet_result = Some(action::text(&outcome));
     Ok(ran)
 }
 
