@@ -25,6 +25,9 @@ Gs2Constant.WS_ENDPOINT_HOST = environment.url.replace(/^http/, 'ws');
 
 const transports = ['rest', 'websocket'];
 
+const userData = ['dumpUserDataByUserId', 'checkDumpUserDataByUserId', 'cleanUserDataByUserId', 'checkCleanUserDataByUserId',
+  'prepareImportUserDataByUserId', 'importUserDataByUserId', 'checkImportUserDataByUserId'];
+
 // Component of an operation on the socket; the SDK itself speaks REST for these services.
 const components = {
   lock: {
@@ -35,7 +38,7 @@ const components = {
   },
   gateway: {
     namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
-      'deleteNamespace'],
+      'deleteNamespace', ...userData],
     webSocketSession: ['describeWebSocketSessions', 'describeWebSocketSessionsByUserId', 'setUserId', 'setUserIdByUserId',
       'sendNotification', 'disconnectByUserId', 'disconnectAll'],
     firebaseToken: ['setFirebaseToken', 'setFirebaseTokenByUserId', 'getFirebaseToken', 'getFirebaseTokenByUserId',
@@ -49,7 +52,7 @@ const components = {
   },
   jobQueue: {
     namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
-      'deleteNamespace'],
+      'deleteNamespace', ...userData],
     job: ['describeJobsByUserId', 'getJobByUserId', 'pushByUserId', 'run', 'runByUserId', 'deleteJob', 'deleteJobByUserId',
       'pushByStampSheet', 'deleteByStampTask'],
     jobResult: ['getJobResult', 'getJobResultByUserId'],
@@ -57,7 +60,7 @@ const components = {
   },
   chat: {
     namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
-      'deleteNamespace'],
+      'deleteNamespace', ...userData],
     room: ['describeRooms', 'createRoom', 'createRoomFromBackend', 'getRoom', 'updateRoom', 'updateRoomFromBackend',
       'deleteRoom', 'deleteRoomFromBackend'],
     message: ['describeMessages', 'describeMessagesByUserId', 'describeLatestMessages', 'describeLatestMessagesByUserId',
@@ -72,6 +75,29 @@ const components = {
     key: ['describeKeys', 'createKey', 'updateKey', 'getKey', 'deleteKey', 'encrypt', 'decrypt'],
     gitHubApiKey: ['describeGitHubApiKeys', 'createGitHubApiKey', 'updateGitHubApiKey', 'getGitHubApiKey',
       'deleteGitHubApiKey'],
+  },
+  distributor: {
+    namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
+      'deleteNamespace'],
+    distributorModelMaster: ['describeDistributorModelMasters', 'createDistributorModelMaster',
+      'getDistributorModelMaster', 'updateDistributorModelMaster', 'deleteDistributorModelMaster'],
+    distributorModel: ['describeDistributorModels', 'getDistributorModel'],
+    currentDistributorMaster: ['exportMaster', 'getCurrentDistributorMaster', 'updateCurrentDistributorMaster'],
+    distribute: ['distribute', 'distributeWithoutOverflowProcess', 'runVerifyTask', 'runStampTask', 'runStampSheet',
+      'runStampSheetExpress', 'runStampTaskWithoutNamespace', 'runStampSheetWithoutNamespace',
+      'runStampSheetExpressWithoutNamespace'],
+    stampSheetResult: ['getStampSheetResult', 'getStampSheetResultByUserId'],
+  },
+  log: {
+    namespace: ['describeNamespaces', 'createNamespace', 'getNamespaceStatus', 'getNamespace', 'updateNamespace',
+      'deleteNamespace'],
+    accessLog: ['queryAccessLog', 'countAccessLog'],
+    issueStampSheetLog: ['queryIssueStampSheetLog', 'countIssueStampSheetLog'],
+    executeStampSheetLog: ['queryExecuteStampSheetLog', 'countExecuteStampSheetLog'],
+    executeStampTaskLog: ['queryExecuteStampTaskLog', 'countExecuteStampTaskLog'],
+    inGameLog: ['queryInGameLog', 'sendInGameLog', 'sendInGameLogByUserId'],
+    accessLogWithTelemetry: ['queryAccessLogWithTelemetry'],
+    insight: ['describeInsights', 'createInsight', 'getInsight', 'deleteInsight'],
   },
   auth: { accessToken: ['login', 'loginBySignature', 'federation', 'issueTimeOffsetTokenByUserId'] },
   identifier: {
@@ -103,6 +129,8 @@ const clients = {
   jobQueue: gs2.jobQueue.Gs2JobQueueRestClient,
   chat: gs2.chat.Gs2ChatRestClient,
   key: gs2.key.Gs2KeyRestClient,
+  distributor: gs2.distributor.Gs2DistributorRestClient,
+  log: gs2.log.Gs2LogRestClient,
 };
 
 // A refusal as both transports give it: the items of the error array.

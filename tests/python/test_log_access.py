@@ -114,7 +114,7 @@ def _chat_setting(environment, log):
 
 
 class TestStampLogs:
-    """LG-09: logs of transactions, of which there are none yet."""
+    """LG-09: logs of transactions where nobody has made any."""
 
     @pytest.mark.parametrize("kind", ["issue_stamp_sheet", "execute_stamp_sheet", "execute_stamp_task"])
     def test_none_lg09(self, sdk, make_log, kind):
