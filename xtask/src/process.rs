@@ -41,7 +41,7 @@ fn bound_command(options: &[&str], program: &OsStr) -> Command {
     command
 }
 
-/// Runs a command to its end, passing its standard output on line by line. Returns whether it succeeded.
+/// Runs a command to its end, handing over its standard output line by line. Returns whether it succeeded.
 pub(crate) fn run(
     name: &str,
     mut command: Command,
@@ -52,7 +52,6 @@ pub(crate) fn run(
     let mut process = Process::spawn(name, command, None)?;
     let deadline = Instant::now() + timeout;
     while let Some(line) = process.line(deadline)? {
-        println!("{line}");
         on_line(&line);
     }
     Ok(process.exit(deadline)?.success())
@@ -164,17 +163,15 @@ impl Process {
 
     /// Next line of output; nothing when the process has ended and all it wrote was read.
     fn line(&mut self, deadline: Instant) -> Result<Option<String>> {
-        let mut deadline = deadline;
         loop {
-            if self.closed && self.exited.is_some() {
-                return Ok(None);
-            }
+            // Something below may keep the pipe open for ever, so after the end the rest is waited for only a moment.
+            let deadline = match self.exited {
+                Some(_) if self.closed => return Ok(None),
+                Some(_) => deadline.min(Instant::now() + DRAIN_TIMEOUT),
+                None => deadline,
+            };
             match self.next(deadline) {
                 Ok(Some(line)) => return Ok(Some(line)),
-                Ok(None) if self.exited.is_some() => {
-                    // Something below may keep the pipe open for ever, so the rest is waited for only a moment.
-                    deadline = deadline.min(Instant::now() + DRAIN_TIMEOUT);
-                }
                 Ok(None) => {}
                 Err(_) if self.exited.is_some() => return Ok(None),
                 Err(error) => return Err(error),

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: all tests, of the crates and through the official SDKs, on both stores.
 //!
-//! Every part runs to its end whatever became of the one before; the last lines say what failed.
+//! Every part runs to its end whatever became of the others; the last lines say what failed.
 
 mod counts;
 mod sdk;
@@ -15,8 +15,9 @@ use clap::{Args, ValueEnum};
 use counts::Counts;
 use sdk::Sdk;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use summary::Summary;
+use summary::{Output, Summary, Work};
 
 /// Time for building and running the tests of the crates; a cold build on two cores takes most of it.
 const RUST_TIMEOUT: Duration = Duration::from_secs(25 * 60);
@@ -64,22 +65,19 @@ struct Setting<'a> {
     extra: &'a [String],
     /// The server's binary, or why there is none.
     binary: Result<PathBuf>,
-    /// PostgreSQL, or why there is none; nothing when no part asks for it.
-    postgres: Option<Result<Postgres>>,
 }
 
 impl Setting<'_> {
     fn binary(&self) -> Result<&Path> {
         self.binary.as_deref().map_err(|error| anyhow!("{error:#}"))
     }
+}
 
-    /// Makes a database of that name and returns its address.
-    fn database(&self, name: &str) -> Result<String> {
-        match &self.postgres {
-            Some(Ok(postgres)) => postgres.create_database(name),
-            Some(Err(error)) => bail!("no PostgreSQL: {error:#}"),
-            None => bail!("PostgreSQL was not started"),
-        }
+/// Makes a database of that name and returns its address.
+fn database(postgres: &Result<Postgres>, name: &str) -> Result<String> {
+    match postgres {
+        Ok(postgres) => postgres.create_database(name),
+        Err(error) => bail!("no PostgreSQL: {error:#}"),
     }
 }
 
@@ -96,41 +94,54 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<bool> {
     println!("building the server");
     let binary = project.build_server(false);
     let postgres = stores.contains(&Store::Postgres).then(|| Postgres::start(None));
-    let setting = Setting { project: &project, extra: &arguments.extra, binary, postgres };
+    let setting = Setting { project: &project, extra: &arguments.extra, binary };
     if wants(Language::Rust) {
-        summary.part("rust", || rust(&setting));
+        let database = postgres.as_ref().map(|postgres| database(postgres, "hiroba_rust"));
+        summary.parts(vec![("rust".to_owned(), Box::new(|output| rust(&setting, database, output)))]);
     }
+    // All at once: each of them waits for most of its time.
+    let mut parts: Vec<Work<'_>> = Vec::new();
     for (language, sdk) in [(Language::Python, Sdk::Python), (Language::Node, Sdk::Node)] {
         if wants(language) {
-            let prepared = sdk.prepare(&project);
+            let prepared = Arc::new(sdk.prepare(&project));
             for &store in &stores {
-                summary.part(&format!("{} {}", sdk.name(), store.name()), || {
-                    let runner = prepared.as_ref().map_err(|error| anyhow!("{error:#}"))?;
-                    sdk::run(&setting, sdk, runner, store)
-                });
+                let (setting, prepared) = (&setting, Arc::clone(&prepared));
+                let database = match store {
+                    Store::Sqlite => None,
+                    Store::Postgres => postgres.as_ref().map(|postgres| database(postgres, &sdk.database())),
+                };
+                let run = move |output: &Output| {
+                    let runner = prepared.as_ref().as_ref().map_err(|error| anyhow!("{error:#}"))?;
+                    sdk::run(setting, sdk, runner, store, database.transpose()?.as_deref(), output)
+                };
+                parts.push((format!("{} {}", sdk.name(), store.name()), Box::new(run)));
             }
         }
     }
+    summary.parts(parts);
     // Stopped before the summary, so that its lines are the last ones.
-    drop(setting);
+    drop(postgres);
     summary.print();
     Ok(!summary.failed())
 }
 
 /// Runs the tests of all crates; without PostgreSQL when the other store was asked for.
-fn rust(setting: &Setting<'_>) -> Result<Counts> {
+fn rust(setting: &Setting<'_>, database: Option<Result<String>>, output: &Output) -> Result<Counts> {
     let mut command = process::command(project::cargo());
     command
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(setting.extra)
         .current_dir(&setting.project.root);
     command.env("HIROBA_BIN", setting.binary()?);
-    if setting.postgres.is_some() {
-        command.env("HIROBA_TEST_DATABASE_URL", setting.database("hiroba_rust")?);
+    if let Some(database) = database {
+        command.env("HIROBA_TEST_DATABASE_URL", database?);
         command.env("HIROBA_TEST_NATS_SERVER", packages::ensure("nats-server", "nats-server")?);
     }
     let mut counts = Counts::default();
-    let ok = process::run("cargo test", command, RUST_TIMEOUT, |line| counts.read_cargo(line))
-        .context("running the tests of the crates")?;
+    let ok = process::run("cargo test", command, RUST_TIMEOUT, |line| {
+        output.line(line);
+        counts.read_cargo(line);
+    })
+    .context("running the tests of the crates")?;
     Ok(counts.with_outcome(ok))
 }

@@ -1,6 +1,7 @@
 //! The official SDKs against a running server: pytest with `gs2`, node's test runner with the npm package.
 
 use super::counts::Counts;
+use super::summary::Output;
 use super::{Setting, Store};
 use crate::install::{self, is_current, read, stamp};
 use crate::packages;
@@ -44,11 +45,16 @@ impl Sdk {
         project.root.join("tests").join(self.name())
     }
 
-    fn command(self, setting: &Setting<'_>, runner: &Path) -> Command {
+    /// Name of its database.
+    pub(crate) fn database(self) -> String {
+        format!("hiroba_{}", self.name())
+    }
+
+    fn command(self, setting: &Setting<'_>, runner: &Path, store: Store) -> Command {
         let mut command = process::command(runner);
         match self {
             Self::Python => {
-                let cache = setting.project.cache().join("pytest");
+                let cache = setting.project.cache().join("pytest").join(store.name());
                 command.args(["-m", "pytest", "-o"]).arg(format!("cache_dir={}", cache.display()));
                 command.args(setting.extra).env("PYTHONDONTWRITEBYTECODE", "1");
             }
@@ -62,15 +68,17 @@ impl Sdk {
 }
 
 /// Starts a server on an empty store, runs the SDK's tests against it and stops it as an operator would.
-pub(crate) fn run(setting: &Setting<'_>, sdk: Sdk, runner: &Path, store: Store) -> Result<Counts> {
+pub(crate) fn run(
+    setting: &Setting<'_>,
+    sdk: Sdk,
+    runner: &Path,
+    store: Store,
+    database: Option<&str>,
+    output: &Output,
+) -> Result<Counts> {
     let binary = setting.binary()?;
-    let name = format!("hiroba_{}", sdk.name());
-    let database = match store {
-        Store::Sqlite => None,
-        Store::Postgres => Some(setting.database(&name)?),
-    };
-    let mut server = Server::start(binary, None, &name, database.as_deref(), &[])?;
-    let mut command = sdk.command(setting, runner);
+    let mut server = Server::start(binary, None, &sdk.database(), database, &[])?;
+    let mut command = sdk.command(setting, runner, store);
     command
         .env("HIROBA_URL", &server.url)
         .env("HIROBA_CLIENT_ID", server::CLIENT_ID)
@@ -80,9 +88,12 @@ pub(crate) fn run(setting: &Setting<'_>, sdk: Sdk, runner: &Path, store: Store) 
         .env("HIROBA_STORE", store.name())
         .env("HIROBA_BIN", binary);
     let mut counts = Counts::default();
-    let outcome = process::run(sdk.name(), command, TIMEOUT, |line| match sdk {
-        Sdk::Python => counts.read_pytest(line),
-        Sdk::Node => counts.read_node(line),
+    let outcome = process::run(sdk.name(), command, TIMEOUT, |line| {
+        output.line(line);
+        match sdk {
+            Sdk::Python => counts.read_pytest(line),
+            Sdk::Node => counts.read_node(line),
+        }
     });
     let mut faults = Vec::new();
     match outcome {
@@ -93,11 +104,11 @@ pub(crate) fn run(setting: &Setting<'_>, sdk: Sdk, runner: &Path, store: Store) 
         faults.push(error);
     }
     for fault in &faults {
-        println!("error: {fault:#}");
+        output.line(format!("error: {fault:#}"));
         counts.failed += 1;
     }
     if counts.failed > 0 {
-        println!("{}", server.log_tail());
+        output.line(server.log_tail());
     }
     Ok(counts)
 }
