@@ -1,6 +1,7 @@
 //! The namespace operations of every service that has namespaces: one set of handlers, one table.
 
 use std::any::Any;
+use std::fmt::Display;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -225,6 +226,25 @@ pub(crate) fn register<S: NamespaceData>(registry: &mut Registry) {
 /// Fails with 404 `namespace` when there is none of this name (BEHAVIOUR E-08).
 pub(crate) fn require<S: NamespaceOperations>(tx: &mut Tx<'_>, cx: &Cx, name: &str) -> Result<(), Error> {
     select::<S>(tx, cx, name).map(|_| ())
+}
+
+/// What was found in a namespace.
+///
+/// Fails with 404 of the model when there is nothing of this name, with 404 `namespace` when even that is missing
+/// (BEHAVIOUR E-08).
+pub(crate) fn found_in<S: NamespaceOperations, T>(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    namespace: &str,
+    row: Option<T>,
+    (model, name): (&str, impl Display),
+) -> Result<T, Error> {
+    let Some(row) = row else {
+        require::<S>(tx, cx, namespace)?;
+        let detail = format!("there is no {model} `{name}` in namespace `{namespace}`");
+        return Err(ApiError::not_found(S::SERVICE.name, model, detail).into());
+    };
+    Ok(row)
 }
 
 fn select<S: NamespaceOperations>(tx: &mut Tx<'_>, cx: &Cx, name: &str) -> Result<Stored, Error> {

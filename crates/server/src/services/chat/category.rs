@@ -131,14 +131,8 @@ fn found(
     (namespace, category): (&str, i32),
     row: Option<Stored>,
 ) -> Result<Item<CategoryModelMaster>, Error> {
-    match row {
-        Some(stored) => Ok(Item { item: stored.model(cx, namespace)? }),
-        None => {
-            namespaces::require::<Namespaces>(tx, cx, namespace)?;
-            let detail = format!("there is no {DRAFT} for category {category} in namespace `{namespace}`");
-            Err(ApiError::not_found(SERVICE.name, DRAFT, detail).into())
-        }
-    }
+    let stored = namespaces::found_in::<Namespaces, _>(tx, cx, namespace, row, (DRAFT, category))?;
+    Ok(Item { item: stored.model(cx, namespace)? })
 }
 
 /// The category behind which a page starts.

@@ -161,14 +161,8 @@ fn found(
     (namespace, name): (&str, &str),
     row: Option<Stored>,
 ) -> Result<Item<DistributorModelMaster>, Error> {
-    match row {
-        Some(stored) => Ok(Item { item: stored.model(cx, namespace) }),
-        None => {
-            namespaces::require::<Namespaces>(tx, cx, namespace)?;
-            let detail = format!("there is no {DRAFT} `{name}` in namespace `{namespace}`");
-            Err(ApiError::not_found(SERVICE.name, DRAFT, detail).into())
-        }
-    }
+    let stored = namespaces::found_in::<Namespaces, _>(tx, cx, namespace, row, (DRAFT, name))?;
+    Ok(Item { item: stored.model(cx, namespace) })
 }
 
 fn describe_distributor_model_masters(

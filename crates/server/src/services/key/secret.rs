@@ -101,14 +101,7 @@ impl Stored {
 
 /// What was found, or 404: `key`, or `namespace` when even that is missing (BEHAVIOUR E-08).
 fn found<T>(tx: &mut Tx<'_>, cx: &Cx, (namespace, name): (&str, &str), row: Option<T>) -> Result<T, Error> {
-    match row {
-        Some(row) => Ok(row),
-        None => {
-            namespaces::require::<Namespaces>(tx, cx, namespace)?;
-            let detail = format!("there is no key `{name}` in namespace `{namespace}`");
-            Err(ApiError::not_found(SERVICE.name, "key", detail).into())
-        }
-    }
+    namespaces::found_in::<Namespaces, _>(tx, cx, namespace, row, ("key", name))
 }
 
 /// The secret of a key.

@@ -148,14 +148,7 @@ fn found(
     (namespace, name): (&str, &str),
     row: Option<Stored>,
 ) -> Result<Stored, Error> {
-    match row {
-        Some(stored) => Ok(stored),
-        None => {
-            namespaces::require::<Namespaces>(tx, cx, namespace)?;
-            let detail = format!("there is no {COMPONENT} `{name}` in namespace `{namespace}`");
-            Err(ApiError::not_found(SERVICE.name, COMPONENT, detail).into())
-        }
-    }
+    namespaces::found_in::<Namespaces, _>(tx, cx, namespace, row, (COMPONENT, name))
 }
 
 fn get_dashboard(tx: &mut Tx<'_>, cx: &Cx, request: &GetDashboard) -> Result<Item<Dashboard>, Error> {

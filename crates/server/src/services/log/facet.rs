@@ -156,14 +156,8 @@ fn found(
     (namespace, field): (&str, &str),
     row: Option<Stored>,
 ) -> Result<Item<FacetModel>, Error> {
-    match row {
-        Some(stored) => Ok(Item { item: stored.model(cx, namespace) }),
-        None => {
-            namespaces::require::<Namespaces>(tx, cx, namespace)?;
-            let detail = format!("there is no {COMPONENT} for `{field}` in namespace `{namespace}`");
-            Err(ApiError::not_found(SERVICE.name, COMPONENT, detail).into())
-        }
-    }
+    let stored = namespaces::found_in::<Namespaces, _>(tx, cx, namespace, row, (COMPONENT, field))?;
+    Ok(Item { item: stored.model(cx, namespace) })
 }
 
 fn get_facet_model(tx: &mut Tx<'_>, cx: &Cx, request: &GetFacetModel) -> Result<Item<FacetModel>, Error> {

@@ -106,14 +106,8 @@ fn found(
     (namespace, name): (&str, &str),
     row: Option<Stored>,
 ) -> Result<Item<Insight>, Error> {
-    match row {
-        Some(stored) => Ok(Item { item: stored.model(cx, namespace) }),
-        None => {
-            namespaces::require::<Namespaces>(tx, cx, namespace)?;
-            let detail = format!("there is no {COMPONENT} `{name}` in namespace `{namespace}`");
-            Err(ApiError::not_found(SERVICE.name, COMPONENT, detail).into())
-        }
-    }
+    let stored = namespaces::found_in::<Namespaces, _>(tx, cx, namespace, row, (COMPONENT, name))?;
+    Ok(Item { item: stored.model(cx, namespace) })
 }
 
 fn get_insight(tx: &mut Tx<'_>, cx: &Cx, request: &GetInsight) -> Result<Item<Insight>, Error> {

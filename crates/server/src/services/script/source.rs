@@ -105,14 +105,7 @@ impl Stored {
 
 /// What was found, or 404: `script`, or `namespace` when even that is missing (BEHAVIOUR E-08).
 fn found<T>(tx: &mut Tx<'_>, cx: &Cx, (namespace, name): (&str, &str), row: Option<T>) -> Result<T, Error> {
-    match row {
-        Some(row) => Ok(row),
-        None => {
-            namespaces::require::<Namespaces>(tx, cx, namespace)?;
-            let detail = format!("there is no script `{name}` in namespace `{namespace}`");
-            Err(ApiError::not_found(SERVICE.name, "script", detail).into())
-        }
-    }
+    namespaces::found_in::<Namespaces, _>(tx, cx, namespace, row, ("script", name))
 }
 
 /// The next run must see what this transaction changes.
