@@ -77,16 +77,44 @@ def _make_namespaces(service):
         _drop(service.delete_namespace, namespace_name=name)
 
 
-def _discard_namespace(service):
-    name = unique("ns")
-    yield name
-    _drop(service.delete_namespace, namespace_name=name)
+def _maker(service):
+    """A fixture that makes namespaces of a service, which go away with the test."""
+
+    @pytest.fixture
+    def make(admin):
+        yield from _make_namespaces(getattr(admin, service))
+
+    return make
 
 
-@pytest.fixture
-def make_namespace(admin):
-    """Makes Lock namespaces that go away with the test."""
-    yield from _make_namespaces(admin.lock)
+def _discarder(service):
+    """A fixture with a new name for a namespace that the test itself makes; it is deleted afterwards if it exists."""
+
+    @pytest.fixture
+    def discard(admin):
+        name = unique("ns")
+        yield name
+        _drop(getattr(admin, service).delete_namespace, namespace_name=name)
+
+    return discard
+
+
+make_namespace = _maker("lock")
+make_gateway = _maker("gateway")
+make_queue = _maker("job_queue")
+make_chat = _maker("chat")
+make_distributor = _maker("distributor")
+make_keys = _maker("key")
+make_log = _maker("log")
+
+discard_namespace = _discarder("lock")
+discard_gateway = _discarder("gateway")
+discard_scripts = _discarder("script")
+discard_queue = _discarder("job_queue")
+discard_chat = _discarder("chat")
+discard_distributor = _discarder("distributor")
+discard_keys = _discarder("key")
+discard_log = _discarder("log")
 
 
 @pytest.fixture
@@ -95,27 +123,9 @@ def namespace(make_namespace):
 
 
 @pytest.fixture
-def discard_namespace(admin):
-    """A new name for a namespace the test itself creates; it is deleted afterwards if it exists."""
-    yield from _discard_namespace(admin.lock)
-
-
-@pytest.fixture
-def make_gateway(admin):
-    """Makes Gateway namespaces that go away with the test."""
-    yield from _make_namespaces(admin.gateway)
-
-
-@pytest.fixture
 def gateway(make_gateway):
     """Name of a Gateway namespace."""
     return make_gateway()
-
-
-@pytest.fixture
-def discard_gateway(admin):
-    """As `discard_namespace`, of Gateway."""
-    yield from _discard_namespace(admin.gateway)
 
 
 @pytest.fixture
@@ -157,24 +167,6 @@ def scripts(make_scripts):
     return make_scripts()
 
 
-@pytest.fixture
-def discard_scripts(admin):
-    """As `discard_namespace`, of Script."""
-    yield from _discard_namespace(admin.script)
-
-
-@pytest.fixture
-def make_queue(admin):
-    """Makes JobQueue namespaces that go away with the test."""
-    yield from _make_namespaces(admin.job_queue)
-
-
-@pytest.fixture
-def discard_queue(admin):
-    """As `discard_namespace`, of JobQueue."""
-    yield from _discard_namespace(admin.job_queue)
-
-
 @pytest.fixture(params=["me", "by_user_id"])
 def queue(request, sdk, make_queue):
     """The queue of one player in a namespace where `run` must be called."""
@@ -187,18 +179,6 @@ def auto(request, sdk, make_queue):
     return Queue(sdk, make_queue(enable_auto_run=True), request.param)
 
 
-@pytest.fixture
-def make_chat(admin):
-    """Makes Chat namespaces that go away with the test."""
-    yield from _make_namespaces(admin.chat)
-
-
-@pytest.fixture
-def discard_chat(admin):
-    """As `discard_namespace`, of Chat."""
-    yield from _discard_namespace(admin.chat)
-
-
 @pytest.fixture(params=["me", "by_user_id"])
 def member(request, sdk, make_chat):
     """One user in a new namespace of Chat."""
@@ -209,18 +189,6 @@ def member(request, sdk, make_chat):
 def backend(sdk, make_chat):
     """As `member`, for tests of what only the server calls."""
     return Member(sdk, make_chat())
-
-
-@pytest.fixture
-def make_distributor(admin):
-    """Makes Distributor namespaces that go away with the test."""
-    yield from _make_namespaces(admin.distributor)
-
-
-@pytest.fixture
-def discard_distributor(admin):
-    """As `discard_namespace`, of Distributor."""
-    yield from _discard_namespace(admin.distributor)
 
 
 @pytest.fixture
@@ -275,18 +243,6 @@ def trade(issue, purse):
     return issue(purse, [purse.has("ticket")], [purse.loses("coin")], [purse.gains("sword")])
 
 
-@pytest.fixture
-def make_keys(admin):
-    """Makes Key namespaces that go away with the test."""
-    yield from _make_namespaces(admin.key)
-
-
-@pytest.fixture
-def discard_keys(admin):
-    """As `discard_namespace`, of Key."""
-    yield from _discard_namespace(admin.key)
-
-
 @pytest.fixture(scope="session")
 def hub(environment, tmp_path_factory):
     """A server of its own that asks a stand-in for GitHub."""
@@ -299,18 +255,6 @@ def hub(environment, tmp_path_factory):
 def hub_sdk(request, hub):
     """The administrator of that server over the transport under test."""
     return hub.sdks[request.param]
-
-
-@pytest.fixture
-def make_log(admin):
-    """Makes Log namespaces that go away with the test."""
-    yield from _make_namespaces(admin.log)
-
-
-@pytest.fixture
-def discard_log(admin):
-    """As `discard_namespace`, of Log."""
-    yield from _discard_namespace(admin.log)
 
 
 @pytest.fixture
