@@ -6,6 +6,7 @@ from harness.environment import unique
 from harness.gateway import SET_USER_ID
 from harness.policy import EVERYTHING, allow, common, deny, document
 from harness.sdk import BadRequest, NotFound, Sdk, TRANSPORTS, Unauthorized
+from harness.transactions import batched, config
 from harness import operations
 
 NO_MUTEX = "lock.mutex.mutex.error.notFound"
@@ -263,7 +264,8 @@ PLAYER_CALLS = ("lock", "unlock", "getMutex", "loginBySignature", "setUserId", "
                 "getSubscribe", "describeSubscribes", "describeCategoryModels", "getCategoryModel",
                 "describeDistributorModels", "getDistributorModel", "runVerifyTask", "runStampTask", "runStampSheet",
                 "runStampSheetExpress", "runVerifyTaskWithoutNamespace", "runStampTaskWithoutNamespace", "runStampSheetWithoutNamespace",
-                "runStampSheetExpressWithoutNamespace", "getStampSheetResult", "getTransactionResult", "sendInGameLog")
+                "runStampSheetExpressWithoutNamespace", "getStampSheetResult", "getTransactionResult", "sendInGameLog",
+                "setTransactionDefaultConfig", "freezeMasterData", "freezeMasterDataBySignedTimestamp", "batchExecuteApi")
 UNDECIDED = ("getServiceVersion", "describeMutexes")
 FORBIDDEN_TO_APPLICATIONS = [o for o in PROTECTED if o.name not in PLAYER_CALLS + UNDECIDED]
 
@@ -290,6 +292,19 @@ class TestBuiltIn:
         assert theirs.gateway.set_firebase_token(token="token", **call).item.user_id == "user-1"
         assert theirs.gateway.get_firebase_token(**call).item.token == "token"
         assert theirs.gateway.delete_firebase_token(**call).item.token == "token"
+
+    def test_application_may_prepare_transactions_i13(self, holders, player, namespace, make_distributor):
+        """I-13: what goes along with a player's calls; a batch has no more rights than its caller."""
+        theirs = holders["ApplicationAccess"]
+        assert theirs.distributor.set_transaction_default_config(
+            access_token=player, config=config(what="x")).new_context_stack
+        assert theirs.distributor.freeze_master_data(
+            namespace_name=make_distributor(), access_token=player).new_context_stack
+        call = {"namespaceName": namespace, "propertyId": "p", "transactionId": "t"}
+        ran = theirs.distributor.batch_execute_api(request_payloads=[
+            batched("lock", "lock", {**call, "accessToken": player}, "1"),
+            batched("lock", "lockByUserId", {**call, "userId": "user-2"}, "2")]).results
+        assert [(result.request_id, result.status_code) for result in ran] == [("1", 200), ("2", 401)]
 
     @pytest.mark.parametrize("operation", FORBIDDEN_TO_APPLICATIONS, ids=str)
     def test_application_may_not_i13(self, holders, player, operation):
