@@ -431,7 +431,7 @@ fn settle_queue(tx: &mut Tx<'_>, core: &Arc<Core>, done: &Done) -> Result<Option
     for tried in &done.tried {
         match &done.namespace {
             Some(namespace) => attempt::settle(tx, &cx, &done.lane, namespace, tried, cx.now)?,
-            None => triggers::settle(tx, &done.lane, tried)?,
+            None => triggers::settle(tx, &cx, &done.lane, tried)?,
         }
     }
     match done.next {

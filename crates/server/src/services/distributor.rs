@@ -23,7 +23,7 @@ use hiroba_api::distributor::Namespaces;
 use hiroba_store::Tx;
 
 pub(crate) use context::Context;
-pub(crate) use issue::{Issued, after_job, issue, once, recorded};
+pub(crate) use issue::{Issued, after_job, has_sheet, issue, once, recorded};
 pub(crate) use queue::{NAMESPACE as QUEUE, run as run_queued};
 pub(crate) use result::sweep;
 pub(crate) use setting::Mode;

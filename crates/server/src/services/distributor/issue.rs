@@ -212,6 +212,12 @@ pub(crate) async fn after_job(
     }
 }
 
+/// Whether the result of a job, as [`after_job`] made it, has a sheet for a client.
+pub(crate) fn has_sheet(result: &str) -> bool {
+    let result: Option<Fields> = serde_json::from_str(result).ok();
+    result.is_some_and(|result| result.contains_key("stampSheet"))
+}
+
 /// Makes the transaction that a script recorded, in a transaction of its own: once, where the run may be repeated. One that ran at
 /// once and failed may be made again.
 pub(crate) async fn once(

@@ -4,15 +4,18 @@ use std::time::Instant;
 
 use hiroba_testkit::api::{int, text};
 use hiroba_testkit::jobs::entry;
+use hiroba_testkit::process::Builder;
 use hiroba_testkit::transactions::Mode;
-use hiroba_testkit::{Database, Queue, Shop, TestServer, on_both_engines};
+use hiroba_testkit::{Chat, Database, Queue, Shop, TestServer, eventually, on_both_engines};
 use serde_json::{Value, json};
+use tokio::task::block_in_place;
 
 on_both_engines! {
     a_script_is_a_part_of_the_whole
     a_script_that_lasts_is_given_up
     a_job_makes_its_transaction_once
     a_job_whose_transaction_fails_has_failed
+    a_sheet_that_nobody_gets_is_told_of
 }
 
 /// Takes from the purse and gives a job by calls of its own, then fails if it is told to.
@@ -146,4 +149,29 @@ async fn a_job_whose_transaction_fails_has_failed(database: Database) {
     assert_eq!((shop.purse("alice").await, shop.goods("alice").await), (0, 1));
     assert_eq!(queue.tried("alice", &name).await["statusCode"], 200);
     server.stop().await;
+}
+
+/// A trigger's transaction that a client is to run: no answer has a place for its sheet, so the log says what to change.
+async fn a_sheet_that_nobody_gets_is_told_of(database: Database) {
+    let process = block_in_place(|| Builder::new(env!("CARGO_BIN_EXE_hiroba"), &database, "data").start());
+    let shop = Shop::create(&process.api().await).await;
+    let chat = Chat::create(shop.api(), "ns").await;
+    let told = || process.log().matches("no client gets its sheet").count();
+    let source = "transaction.execute({ acquire = {} }) result = { permit = true }";
+    for (number, when) in (1..).zip(["before", "after"]) {
+        let script = shop.script(Mode::Manual, when, source).await;
+        let setting = match when {
+            "before" => json!({ "triggerScriptId": script }),
+            _ => json!({ "doneTriggerTargetType": "gs2_script", "doneTriggerScriptId": script }),
+        };
+        chat.set(json!({ "createRoomScript": setting })).await;
+        for room in ["one", "two"] {
+            chat.room(&format!("{room}-{when}"), json!({ "userId": "alice" })).await;
+        }
+        let seen = async || (told() == number).then_some(());
+        eventually("the warning, once for a script", seen).await;
+        let log = process.log();
+        assert!(log.contains(&script) && log.contains("set `enableAutoRun`"), "{log}");
+    }
+    block_in_place(|| process.stop());
 }
