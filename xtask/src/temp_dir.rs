@@ -5,7 +5,9 @@
 
 use crate::proc;
 use anyhow::{Context, Result};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const PREFIX: &str = "hiroba-xtask-";
 
@@ -16,13 +18,22 @@ pub(crate) struct TempDir {
 }
 
 impl TempDir {
-    /// Makes the folder, in `base` when given.
+    /// Makes a folder of its own, in `base` when given.
     pub(crate) fn create(name: &str, base: Option<&Path>) -> Result<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
         let base = base.map_or_else(default_base, Path::to_path_buf);
         remove_stale(&base);
-        let path = base.join(format!("{PREFIX}{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
-        Ok(Self { path })
+        std::fs::create_dir_all(&base).with_context(|| format!("creating {}", base.display()))?;
+        loop {
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let path = base.join(format!("{PREFIX}{}-{number}-{name}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { path }),
+                // Left behind by a process that had this number before.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| format!("creating {}", path.display())),
+            }
+        }
     }
 
     /// Path of the folder.

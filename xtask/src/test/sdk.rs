@@ -77,7 +77,7 @@ pub(crate) fn run(
     output: &Output,
 ) -> Result<Counts> {
     let binary = setting.binary()?;
-    let mut server = Server::start(binary, None, &sdk.database(), database, &[])?;
+    let mut server = Server::start(binary, None, sdk.name(), database, &[])?;
     let mut command = sdk.command(setting, runner, store);
     command
         .env("HIROBA_URL", &server.url)
