@@ -225,7 +225,11 @@ async fn run(core: Arc<Core>, room_id: i64) {
             telling.is_done = true;
             return;
         }
-        for posts in posts.chunk_by(|one, other| Arc::ptr_eq(&one.namespace, &other.namespace)) {
+        // Not by a newer list than theirs: whoever has unsubscribed since a post is told of it where the list is remembered.
+        let together = |one: &Posted, other: &Posted| {
+            one.subscriptions == other.subscriptions && Arc::ptr_eq(&one.namespace, &other.namespace)
+        };
+        for posts in posts.chunk_by(together) {
             match tell(&core, room_id, posts).await {
                 Ok(()) => {}
                 // The server stops, and its sockets are closed.
@@ -239,7 +243,7 @@ async fn run(core: Arc<Core>, room_id: i64) {
     }
 }
 
-/// Tells the subscribers of a room of these posts.
+/// Tells the subscribers of a room of these posts, which are of one namespace and found the same subscriptions.
 async fn tell(core: &Arc<Core>, room_id: i64, posts: &[Posted]) -> Result<(), Error> {
     let Some(first) = posts.first() else { return Ok(()) };
     let mut cx = Cx::internal(core);
@@ -267,10 +271,9 @@ async fn tell(core: &Arc<Core>, room_id: i64, posts: &[Posted]) -> Result<(), Er
         Ok((post.category, channel.prepare(notice)?))
     };
     let notices = posts.iter().map(prepare).collect::<Result<Vec<_>, Error>>()?;
-    let subscriptions = posts.iter().map(|post| post.subscriptions).max().unwrap_or_default();
     let remembered = core.chat.deliveries.lists.get(&room_id);
     if let Some(list) = remembered
-        && list.subscriptions >= subscriptions
+        && list.subscriptions >= first.subscriptions
         && list.gateway == channel.name()
     {
         return tell_page(&cx, &channel, room_id, &list.subscribers, &notices).await;

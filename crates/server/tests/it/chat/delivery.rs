@@ -150,7 +150,7 @@ async fn nothing_after_unsubscribing(database: Database) {
     let mut alice = gateway.player(&server, "alice").await;
     let mut last = gateway.player(&server, "z-last").await;
     chat.subscribe("square", "z-last", &[]).await;
-    for _ in 0..5 {
+    for _ in 0..30 {
         chat.subscribe("square", "alice", &[]).await;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let posters = (0..3).map(|poster| {
