@@ -331,7 +331,10 @@ impl Visit {
         }
         match core.jobs.runtime.block_on(distributor::after_job(core, &origin, &job.script_id, outcome, mode))
         {
-            Ok(outcome) => Some(outcome),
+            Ok(outcome) => {
+                triggers::look(core, lane, &job.script_id, &outcome);
+                Some(outcome)
+            }
             Err(error) => {
                 tracing::warn!(%error, job = job.name, "the transaction of a job could not be made; the job is tried again");
                 None
@@ -431,7 +434,7 @@ fn settle_queue(tx: &mut Tx<'_>, core: &Arc<Core>, done: &Done) -> Result<Option
     for tried in &done.tried {
         match &done.namespace {
             Some(namespace) => attempt::settle(tx, &cx, &done.lane, namespace, tried, cx.now)?,
-            None => triggers::settle(tx, &cx, &done.lane, tried)?,
+            None => triggers::settle(tx, &done.lane, tried)?,
         }
     }
     match done.next {

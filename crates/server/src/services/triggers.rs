@@ -141,7 +141,7 @@ fn commit_recorded(tx: &mut Tx<'_>, cx: &Cx, player: Option<&UserId>) -> Result<
         return Err(error.into());
     }
     if issued.sheet.is_some() {
-        warn(cx, &script_id);
+        warn(&cx.core, &script_id);
     }
     // This may run twice.
     *cx.transactions.lock() = vec![issued.noted()];
@@ -149,8 +149,8 @@ fn commit_recorded(tx: &mut Tx<'_>, cx: &Cx, player: Option<&UserId>) -> Result<
 }
 
 /// Nobody gets the sheet of a trigger's transaction, since no answer has a place for it.
-fn warn(cx: &Cx, script_id: &str) {
-    cx.core.warned.once(&format!("sheet {script_id}"), || {
+fn warn(core: &Core, script_id: &str) {
+    core.warned.once(&format!("sheet {script_id}"), || {
         tracing::warn!(
             "the trigger script `{script_id}` made a transaction for a client to run, and no client gets its sheet: set \
              `enableAutoRun` in the `transactionSetting` of the script's namespace"
@@ -235,13 +235,17 @@ pub(crate) async fn deliver(core: &Arc<Core>, event: Event) -> Outcome {
     }
 }
 
+/// Looks at what a job's script came to that made a transaction: the result of one in the server's own queues goes to nobody.
+pub(crate) fn look(core: &Core, lane: &Lane, script_id: &str, outcome: &Outcome) {
+    if lane.namespace == SCRIPTS && distributor::has_sheet(&outcome.result) {
+        warn(core, script_id);
+    }
+}
+
 /// Takes a job of the server's own queues out, or leaves it there for another attempt. What failed for good is logged.
-pub(crate) fn settle(tx: &mut Tx<'_>, cx: &Cx, lane: &Lane, tried: &Tried) -> Result<(), Error> {
+pub(crate) fn settle(tx: &mut Tx<'_>, lane: &Lane, tried: &Tried) -> Result<(), Error> {
     let job = &tried.job;
     let key = (&lane.owner, &lane.namespace, &lane.user);
-    if lane.namespace == SCRIPTS && distributor::has_sheet(&tried.result) {
-        warn(cx, &job.script_id);
-    }
     if tried.succeeded() || tried.is_last() {
         if !tried.succeeded() {
             let (owner, what, error) = (lane.owner.clone(), job.script_id.clone(), tried.result.clone());

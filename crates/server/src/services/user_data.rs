@@ -26,7 +26,7 @@ use hiroba_store::{Tx, params};
 
 pub(crate) use link::{Link, PATH};
 pub(crate) use page::{Sizes, bounded_rows, read_line};
-use task::{Ended, Kind, Known, Step, Task, Which};
+use task::{Ended, Kind, Known, Step, Which};
 pub(crate) use task::{UserData, UserDataMetrics, sweep};
 
 use super::identifier::secret_hash;
@@ -172,27 +172,29 @@ fn file_failed(error: impl std::fmt::Display) -> Error {
     ApiError::one(Status::Unavailable, item).into()
 }
 
-/// Does something to its end, also when the caller goes away: between a task's row and its work too.
-async fn detached<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::spawn(work).await;
-    done.map_err(|error| Error::internal("working on user data", error))?
-}
-
-/// Runs a task to its end.
-async fn run<F>(task: Task, work: impl FnOnce(Step) -> F) -> Result<Empty, Error>
+/// Starts a task and runs it to its end, also when the caller goes away: between its row and its work too.
+async fn run<F>(
+    cx: Arc<Cx>,
+    data: Data,
+    kind: Kind,
+    token: &str,
+    work: fn(Arc<Cx>, Data, Step) -> F,
+) -> Result<Empty, Error>
 where
     F: Future<Output = Result<Ended, Error>> + Send + 'static,
 {
-    let step = task.step.clone();
-    let work = Box::pin(work(step.clone()));
+    if cx.dry_run {
+        return Ok(Empty);
+    }
+    let which = data.which(&cx, kind, token)?;
     let running = tokio::spawn(async move {
+        let task = task::start(&cx, which).await?;
+        let step = task.step.clone();
         let Which { service, user, kind, .. } = &step.which;
         let is_import = *kind == Kind::Import;
         let (service, user, kind) = (service.name, user.as_str(), kind.word());
         tracing::info!(service, user, kind, "a task on user data begins");
-        let outcome = work.await;
+        let outcome = Box::pin(work(cx, data, step.clone())).await;
         let (entries, failed) = (step.done(), outcome.as_ref().err().map(ToString::to_string));
         match &failed {
             None => tracing::info!(service, user, kind, entries, "a task on user data has ended"),
@@ -211,42 +213,15 @@ where
 }
 
 async fn dump<S: UserDataModels>(cx: Arc<Cx>, _: Arc<S::Dump>) -> Result<Empty, Error> {
-    let data = Data::of::<S>();
-    if cx.dry_run {
-        return Ok(Empty);
-    }
-    let which = data.which(&cx, Kind::Dump, "")?;
-    detached(async move {
-        let task = task::start(&cx, which).await?;
-        run(task, |step| dump::run(cx, data, step)).await
-    })
-    .await
+    run(cx, Data::of::<S>(), Kind::Dump, "", dump::run).await
 }
 
 async fn clean<S: UserDataModels>(cx: Arc<Cx>, _: Arc<S::Clean>) -> Result<Empty, Error> {
-    let data = Data::of::<S>();
-    if cx.dry_run {
-        return Ok(Empty);
-    }
-    let which = data.which(&cx, Kind::Clean, "")?;
-    detached(async move {
-        let task = task::start(&cx, which).await?;
-        run(task, |step| clean::run(cx, data, step)).await
-    })
-    .await
+    run(cx, Data::of::<S>(), Kind::Clean, "", clean::run).await
 }
 
 async fn import<S: UserDataModels>(cx: Arc<Cx>, request: Arc<S::Import>) -> Result<Empty, Error> {
-    let data = Data::of::<S>();
-    if cx.dry_run {
-        return Ok(Empty);
-    }
-    let which = data.which(&cx, Kind::Import, S::import_token(&request))?;
-    detached(async move {
-        let task = task::start(&cx, which).await?;
-        run(task, |step| import::run(cx, data, step)).await
-    })
-    .await
+    run(cx, Data::of::<S>(), Kind::Import, S::import_token(&request), import::run).await
 }
 
 fn prepare_import<S: UserDataModels>(
