@@ -194,7 +194,7 @@ where
         let is_import = *kind == Kind::Import;
         let (service, user, kind) = (service.name, user.as_str(), kind.word());
         tracing::info!(service, user, kind, "a task on user data begins");
-        let outcome = Box::pin(work(cx, data, step.clone())).await;
+        let outcome = Box::pin(work(Arc::clone(&cx), data, step.clone())).await;
         let (entries, failed) = (step.done(), outcome.as_ref().err().map(ToString::to_string));
         match &failed {
             None => tracing::info!(service, user, kind, entries, "a task on user data has ended"),
@@ -206,7 +206,14 @@ where
             Err(Error::Refused(error)) if is_import && error.status == Status::BadRequest => Ended::Refused,
             Err(_) => Ended::Failed,
         };
+        let taken_in = (is_import && ended == Ended::Done).then(|| task::upload_file(&step.which.token_hash));
         task.end(ended).await?;
+        // Not before: an import that was killed is tried again. Its text should lie in as few places as possible.
+        if let Some(upload) = taken_in
+            && let Err(error) = cx.core.files.delete(&upload).await
+        {
+            tracing::warn!(%error, "an imported file stays until it expires");
+        }
         outcome.map(|_| Empty)
     });
     running.await.map_err(|error| Error::internal("working on user data", error))?

@@ -104,13 +104,7 @@ pub(super) async fn run(cx: Arc<Cx>, data: Data, step: Step) -> Result<Ended, Er
     file.finish().await.map_err(file_failed)?;
     match refused {
         Some(error) => Err(error.into()),
-        None => {
-            // What was taken in is not needed any more, and what it says should lie in as few places as possible.
-            if let Err(error) = cx.core.files.delete(&upload).await {
-                tracing::warn!(%error, "an imported file stays until it expires");
-            }
-            Ok(Ended::Done)
-        }
+        None => Ok(Ended::Done),
     }
 }
 
